@@ -1,0 +1,10 @@
+export { delay, systemClock, type Clock } from './clock.ts';
+export { FileSystemError, NetworkError, PortInUseError } from './errors.ts';
+export type { File, FileLock, FileStat, FileSystem } from './file-system.ts';
+export { silentLogger, type Logger } from './logger.ts';
+export { isMillraceError, MillraceError } from './millrace-error.ts';
+export type { Connection, ConnectOptions, ListenOptions, Network, NetworkListener } from './network.ts';
+export { nodeFileSystem } from './node-file-system.ts';
+export { nodeNetwork } from './node-network.ts';
+export { nodePlatform, type Platform } from './platform.ts';
+export { systemRandom, uuid, uuidBytes, type Random } from './random.ts';

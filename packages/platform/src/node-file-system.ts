@@ -1,0 +1,219 @@
+import {
+  closeSync,
+  fdatasync,
+  fstatSync,
+  fsync,
+  ftruncateSync,
+  mkdirSync,
+  open as openAsync,
+  close as closeAsync,
+  openSync,
+  read,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+  writevSync,
+} from 'node:fs';
+import { FileSystemError } from './errors.ts';
+import type { File, FileLock, FileStat, FileSystem } from './file-system.ts';
+
+/** The machine's files. */
+export function nodeFileSystem(): FileSystem {
+  return {
+    open: (path, mode) => new NodeFile(path, mode),
+    makeDirectory: (path) => void attempt('make directory', path, () => mkdirSync(path, { recursive: true })),
+    list: (directory) => attempt('list', directory, () => readdirSync(directory).toSorted(byCodeUnit)),
+    stat,
+    rename: (from, to) => attempt('rename', from, () => renameSync(from, to)),
+    remove: (path) => attempt('remove', path, () => rmSync(path, { recursive: true, force: true })),
+    syncDirectory,
+    lock,
+  };
+}
+
+class NodeFile implements File {
+  readonly path: string;
+  readonly #fd: number;
+
+  constructor(path: string, mode: 'read' | 'write') {
+    this.path = path;
+    this.#fd = attempt('open', path, () => {
+      if (mode === 'read') return openSync(path, 'r');
+      try {
+        return openSync(path, 'r+');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+        return openSync(path, 'wx+');
+      }
+    });
+  }
+
+  size(): number {
+    return attempt('stat', this.path, () => fstatSync(this.#fd).size);
+  }
+
+  writev(parts: readonly Uint8Array[], position: number): void {
+    attempt('write', this.path, () => {
+      if (parts.length === 1) return writeFully(this.#fd, parts[0]!, position);
+      let totalBytes = 0;
+      for (const part of parts) totalBytes += part.length;
+      // The kernel takes 1,024 parts a call (IOV_MAX).
+      let at = position;
+      for (let first = 0; first < parts.length; first += 1024) {
+        const slice = parts.length <= 1024 ? parts : parts.slice(first, first + 1024);
+        let sliceBytes = 0;
+        for (const part of slice) sliceBytes += part.length;
+        const written = writevSync(this.#fd, slice as Uint8Array[], at);
+        if (written < sliceBytes) writeRest(this.#fd, slice, written, at); // short: signal, or disk nearly full
+        at += sliceBytes;
+      }
+    });
+  }
+
+  read(into: Uint8Array, position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const step = (filled: number): void => {
+        read(this.#fd, into, filled, into.length - filled, position + filled, (error, count) => {
+          if (error) return reject(new FileSystemError('read', this.path, error));
+          if (count === 0 || filled + count === into.length) return resolve(filled + count);
+          step(filled + count);
+        });
+      };
+      step(0);
+    });
+  }
+
+  readSync(into: Uint8Array, position: number): number {
+    return attempt('read', this.path, () => {
+      let filled = 0;
+      while (filled < into.length) {
+        const count = readSync(this.#fd, into, filled, into.length - filled, position + filled);
+        if (count === 0) break;
+        filled += count;
+      }
+      return filled;
+    });
+  }
+
+  truncate(length: number): void {
+    attempt('truncate', this.path, () => ftruncateSync(this.#fd, length));
+  }
+
+  datasync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fdatasync(this.#fd, (error) => (error ? reject(new FileSystemError('sync', this.path, error)) : resolve()));
+    });
+  }
+
+  close(): void {
+    attempt('close', this.path, () => closeSync(this.#fd));
+  }
+}
+
+function attempt<T>(operation: string, path: string, task: () => T): T {
+  try {
+    return task();
+  } catch (error) {
+    throw new FileSystemError(operation, path, error);
+  }
+}
+
+function byCodeUnit(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function writeFully(fd: number, bytes: Uint8Array, position: number): void {
+  let written = 0;
+  while (written < bytes.length) {
+    written += writeSync(fd, bytes, written, bytes.length - written, position + written);
+  }
+}
+
+function writeRest(fd: number, parts: readonly Uint8Array[], skipBytes: number, position: number): void {
+  let at = 0;
+  for (const part of parts) {
+    const skip = Math.min(part.length, Math.max(0, skipBytes - at));
+    if (skip < part.length) writeFully(fd, part.subarray(skip), position + at + skip);
+    at += part.length;
+  }
+}
+
+function stat(path: string): FileStat | undefined {
+  const found = attempt('stat', path, () => statSync(path, { throwIfNoEntry: false }));
+  if (found === undefined) return undefined;
+  return { kind: found.isDirectory() ? 'directory' : 'file', sizeBytes: found.size, modifiedMs: found.mtimeMs };
+}
+
+function syncDirectory(directory: string): Promise<void> {
+  // Windows cannot sync a directory, and need not: NTFS journals its names.
+  if (process.platform === 'win32') return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    openAsync(directory, 'r', (openError, fd) => {
+      if (openError) return reject(new FileSystemError('sync', directory, openError));
+      fsync(fd, (error) => {
+        closeAsync(fd, () => (error ? reject(new FileSystemError('sync', directory, error)) : resolve()));
+      });
+    });
+  });
+}
+
+/**
+ * Node has no flock, so the lock is a file that names its owner: pid and, where the system tells it, when that process
+ * started, so that a pid used again after a reboot or a crash is not taken for the owner.
+ */
+function lock(path: string): FileLock | undefined {
+  const mine = `${process.pid} ${startOf(process.pid) ?? '?'}\n`;
+  for (;;) {
+    try {
+      writeFileSync(path, mine, { flag: 'wx' });
+      return { release: () => rmSync(path, { force: true }) };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw new FileSystemError('lock', path, error);
+    }
+    const holder = attempt('lock', path, () => readOrEmpty(path)).trim();
+    const [pid, start] = holder.split(' ');
+    if (holder !== '' && isAlive(Number(pid)) && (start === '?' || startOf(Number(pid)) === start)) return undefined;
+    // The owner is dead. Renaming before removing lets exactly one of several heirs take it away.
+    const grave = `${path}.${process.pid}`;
+    try {
+      renameSync(path, grave);
+      rmSync(grave, { force: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw new FileSystemError('lock', path, error);
+    }
+  }
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Clock ticks from boot to the start of the process, and the boot's id: field 22 of /proc/PID/stat. Linux only. */
+function startOf(pid: number): string | undefined {
+  try {
+    const line = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+    return `${line.slice(line.lastIndexOf(')') + 2).split(' ')[19]}@${boot}`;
+  } catch {
+    return undefined;
+  }
+}
