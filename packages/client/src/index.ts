@@ -1,1 +1,3 @@
-export {};
+export { Client } from './client.ts';
+export type { ClientOptions, Cluster, ClusterOptions, SaslOptions } from './cluster-options.ts';
+export type { ProducerOptions, TransactionalProducerOptions } from './producer-options.ts';
