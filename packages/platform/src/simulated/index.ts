@@ -1,2 +1,3 @@
 export { SeededRandom } from './seeded-random.ts';
+export { SimulatedNetwork, type SimulatedNetworkOptions } from './simulated-network.ts';
 export { VirtualClock } from './virtual-clock.ts';
