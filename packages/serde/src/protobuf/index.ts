@@ -1,1 +1,1 @@
-export {};
+export { protobuf, type ProtobufClass, type ProtobufValue } from './protobuf.ts';
