@@ -73,7 +73,8 @@ export class MismatchedFeedError extends Error {
 /** How many rows each partition holds, having checked that the last of them is the row that belongs there. */
 async function countsThatMatch(client: Client, data: FlightData, numPartitions: number): Promise<readonly number[]> {
   const counts = new Array<number>(numPartitions).fill(0);
-  for (const { partition, offset } of await client.admin.listOffsets(flights.name, 'latest')) counts[partition] = offset;
+  for (const { partition, offset } of await client.admin.listOffsets(flights.name, 'latest'))
+    counts[partition] = offset;
   const lastRows = new Array<number>(numPartitions).fill(-1);
   const seen = new Array<number>(numPartitions).fill(0);
   for (let index = 0; index < data.length; index++) {
