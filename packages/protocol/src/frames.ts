@@ -1,3 +1,9 @@
+import { decoderOf, encoderOf } from './codec/compiled.ts';
+import { Reader } from './codec/reader.ts';
+import { includesVersion, parseVersionRange, type VersionBounds } from './codec/versions.ts';
+import { stringBytes, Writer } from './codec/writer.ts';
+import { ProtocolError } from './errors.ts';
+import * as apis from './messages/index.ts';
 import type { ApiSchema, Decoded, Encodable, MessageSchema } from './schema.ts';
 
 /** A frame as parts to write in order; the first begins with the length prefix. Stored record batches are parts of their own. */
@@ -19,49 +25,201 @@ export type ResponseOf<A extends ApiSchema> = Decoded<A['response']['fields']>;
 export type RequestInput<A extends ApiSchema> = Encodable<A['request']['fields']>;
 export type ResponseInput<A extends ApiSchema> = Encodable<A['response']['fields']>;
 
-/** @throws `UnsupportedFieldError` where a field that is not ignorable has a value that the version cannot carry */
-export declare function encodeRequest<A extends ApiSchema>(
+const prefixBytes = 4;
+const apiVersionsKey = 18;
+const apisByKey: ReadonlyMap<number, ApiSchema> = new Map(Object.values(apis).map((api) => [api.key, api]));
+
+/** One is enough: encoding is synchronous and never nested. */
+const writer = new Writer();
+
+/** The versions of an API that this package knows, both ends included. */
+export function versionRange(api: ApiSchema): VersionBounds {
+  return parseVersionRange(api.request.validVersions);
+}
+
+export function latestVersion(api: ApiSchema): number {
+  return versionRange(api).max;
+}
+
+/** The API with this key, if this package knows it. */
+export function apiOf(apiKey: number): ApiSchema | undefined {
+  return apisByKey.get(apiKey);
+}
+
+/**
+ * @throws `UnsupportedFieldError` where a field that is not ignorable has a value that the version cannot carry
+ * @throws `UnsupportedVersionError` where the API has no such version
+ * @throws `ProtocolError` where a value does not fit its field
+ */
+export function encodeRequest<A extends ApiSchema>(
   api: A,
   version: number,
   header: { readonly correlationId: number; readonly clientId: string | null },
   request: RequestInput<A>,
-): OutgoingFrame;
-export declare function encodeResponse<A extends ApiSchema>(
+): OutgoingFrame {
+  const encoder = encoderOf(api.request, version);
+  const isFlexible = includesVersion(api.request.flexibleVersions, version);
+  const { clientId } = header;
+  writer.reset();
+  writer.field = 'clientId';
+  const clientIdBytes = clientId === null ? -1 : stringBytes(clientId);
+  const headerBytes = 10 + Math.max(clientIdBytes, 0) + (isFlexible ? 1 : 0);
+  const bytes = headerBytes + encoder.measure(writer, request);
+  const byteLength = prefixBytes + bytes + writer.recordsBytes;
+  writer.allocate(prefixBytes + bytes);
+  writer.field = 'header';
+  writer.int32(byteLength - prefixBytes);
+  writer.int16(api.key);
+  writer.int16(version);
+  writer.int32(header.correlationId);
+  writer.field = 'clientId';
+  writer.int16(clientIdBytes);
+  if (clientId !== null) writer.string(clientId, clientIdBytes);
+  if (isFlexible) writer.unsignedVarint(0);
+  encoder.write(writer, request);
+  return { parts: writer.finish(), byteLength };
+}
+
+/**
+ * @throws `UnsupportedFieldError` where a field that is not ignorable has a value that the version cannot carry
+ * @throws `UnsupportedVersionError` where the API has no such version
+ * @throws `ProtocolError` where a value does not fit its field
+ */
+export function encodeResponse<A extends ApiSchema>(
   api: A,
   version: number,
   correlationId: number,
   response: ResponseInput<A>,
-): OutgoingFrame;
+): OutgoingFrame {
+  const encoder = encoderOf(api.response, version);
+  const hasTags = hasFlexibleHeader(api, version);
+  writer.reset();
+  const bytes = 4 + (hasTags ? 1 : 0) + encoder.measure(writer, response);
+  const byteLength = prefixBytes + bytes + writer.recordsBytes;
+  writer.allocate(prefixBytes + bytes);
+  writer.field = 'header';
+  writer.int32(byteLength - prefixBytes);
+  writer.int32(correlationId);
+  if (hasTags) writer.unsignedVarint(0);
+  encoder.write(writer, response);
+  return { parts: writer.finish(), byteLength };
+}
 
-/** `frame` is without its length prefix. @throws `ProtocolError` */
-export declare function decodeRequestHeader(frame: Uint8Array): RequestHeader & { readonly bodyPosition: number };
-/** @throws `ProtocolError` for truncated, oversized, negative or lying lengths, and for bytes left over */
-export declare function decodeRequest<A extends ApiSchema>(
+/**
+ * Also of requests whose key or version we do not know, as ApiVersions must be answered then (KIP-511): their client id is
+ * null if it cannot be read, and their body begins wherever the header seems to end. `frame` is without its length prefix.
+ * @throws `ProtocolError`
+ */
+export function decodeRequestHeader(frame: Uint8Array): RequestHeader & { readonly bodyPosition: number } {
+  const reader = new Reader(frame);
+  const apiKey = reader.int16();
+  const apiVersion = reader.int16();
+  const correlationId = reader.int32();
+  const api = apisByKey.get(apiKey);
+  const isKnown = api !== undefined && includesVersion(api.request.validVersions, apiVersion);
+  let clientId: string | null = null;
+  try {
+    reader.field = 'clientId';
+    const length = reader.int16();
+    if (length < -1) throw reader.malformed(`has the negative length ${length}`);
+    if (length >= 0) clientId = reader.string(length);
+    if (api !== undefined && includesVersion(api.request.flexibleVersions, apiVersion)) reader.skipTaggedFields();
+  } catch (error) {
+    if (isKnown) throw error;
+    reader.position = reader.end;
+  }
+  return { apiKey, apiVersion, correlationId, clientId, bodyPosition: reader.framePosition };
+}
+
+/**
+ * @throws `ProtocolError` for truncated, oversized, negative or lying lengths, and for bytes left over
+ * @throws `UnsupportedVersionError` where the API has no such version
+ */
+export function decodeRequest<A extends ApiSchema>(
   api: A,
   version: number,
   frame: Uint8Array,
   bodyPosition: number,
-): RequestOf<A>;
-/** The correlation id is the first four bytes of the frame. */
-export declare function decodeResponse<A extends ApiSchema>(api: A, version: number, frame: Uint8Array): ResponseOf<A>;
+): RequestOf<A> {
+  return decodeBody(api.request, version, new Reader(frame, bodyPosition)) as RequestOf<A>;
+}
 
-/** The payload of a record that Kafka defines as a schema with a version in front (`__consumer_offsets`, consumer protocol metadata). */
-export declare function encodeMessage<S extends MessageSchema>(
+/**
+ * The correlation id is the first four bytes of the frame, which is without its length prefix.
+ * @throws `ProtocolError` for truncated, oversized, negative or lying lengths, and for bytes left over
+ * @throws `UnsupportedVersionError` where the API has no such version
+ */
+export function decodeResponse<A extends ApiSchema>(api: A, version: number, frame: Uint8Array): ResponseOf<A> {
+  const reader = new Reader(frame);
+  reader.skip(4);
+  if (hasFlexibleHeader(api, version)) reader.skipTaggedFields();
+  return decodeBody(api.response, version, reader) as ResponseOf<A>;
+}
+
+/**
+ * The payload of a record that Kafka defines as a schema with a version in front (`__consumer_offsets`, consumer protocol
+ * metadata). The version is written in front as an int16.
+ * @throws `UnsupportedFieldError`, `UnsupportedVersionError`, `ProtocolError`
+ */
+export function encodeMessage<S extends MessageSchema>(
   schema: S,
   version: number,
   value: Encodable<S['fields']>,
-): Uint8Array;
-export declare function decodeMessage<S extends MessageSchema>(
+): Uint8Array {
+  const encoder = encoderOf(schema, version);
+  writer.reset();
+  writer.allocate(2 + encoder.measure(writer, value));
+  writer.int16(version);
+  encoder.write(writer, value);
+  return writer.finish()[0]!;
+}
+
+/** The version in front of such a payload. @throws `ProtocolError` for less than two bytes */
+export function messageVersion(bytes: Uint8Array): number {
+  const reader = new Reader(bytes);
+  reader.field = 'version';
+  return reader.int16();
+}
+
+/**
+ * Reads what `encodeMessage` wrote, the version in front included. A payload of a higher version is read as `version`, and
+ * what it has beyond is ignored, as Kafka does with the consumer protocol: pass the highest version known then.
+ * @throws `ProtocolError`, also for a payload of a lower version
+ * @throws `UnsupportedVersionError` where the schema has no such version
+ */
+export function decodeMessage<S extends MessageSchema>(
   schema: S,
   version: number,
   bytes: Uint8Array,
-): Decoded<S['fields']>;
+): Decoded<S['fields']> {
+  const reader = new Reader(bytes);
+  const decoder = decoderOf(schema, version);
+  reader.field = 'version';
+  const written = reader.int16();
+  if (written < version) throw reader.malformed(`is ${written}, but version ${version} was asked for`);
+  const value = decoder.read(reader) as Decoded<S['fields']>;
+  if (written === version) checkEnd(schema, reader);
+  return value;
+}
 
-/** Cuts a byte stream into frames. A frame that came whole in one chunk is a view on it; only one that spans chunks is copied. */
-export declare class FrameSplitter {
-  /** @throws `ProtocolError` from `push` for a negative length or one above `maxFrameBytes`; never allocates what a peer only claims */
-  constructor(options: { readonly maxFrameBytes: number });
-  push(chunk: Uint8Array, onFrame: (frame: Uint8Array) => void): void;
-  /** Bytes held of a frame that is not whole. */
-  readonly pendingBytes: number;
+function decodeBody(schema: MessageSchema, version: number, reader: Reader): unknown {
+  const value = decoderOf(schema, version).read(reader);
+  checkEnd(schema, reader);
+  return value;
+}
+
+function checkEnd(schema: MessageSchema, reader: Reader): void {
+  if (reader.remaining === 0) return;
+  throw new ProtocolError(
+    `${schema.name} leaves ${reader.remaining} bytes after byte ${reader.framePosition} unread.`,
+    {
+      message: schema.name,
+      remaining: reader.remaining,
+    },
+  );
+}
+
+/** ApiVersions is answered without tags in the header, always: the client may not know flexible headers yet (KIP-511). */
+function hasFlexibleHeader(api: ApiSchema, version: number): boolean {
+  return api.key !== apiVersionsKey && includesVersion(api.response.flexibleVersions, version);
 }

@@ -1,6 +1,18 @@
 export { compress, decompress, prepareCompression, type CompressionType } from './compression/compression.ts';
+export type { VersionBounds } from './codec/versions.ts';
 export { crc32c } from './crc32c.ts';
+export { errorCodes, errorInfo, type ErrorInfo, type ErrorName } from './error-codes.ts';
 export {
+  CorruptBatchError,
+  ProtocolError,
+  UnsupportedCompressionError,
+  UnsupportedFieldError,
+  UnsupportedMagicError,
+  UnsupportedVersionError,
+} from './errors.ts';
+export { FrameSplitter } from './frame-splitter.ts';
+export {
+  apiOf,
   decodeMessage,
   decodeRequest,
   decodeRequestHeader,
@@ -8,7 +20,9 @@ export {
   encodeMessage,
   encodeRequest,
   encodeResponse,
-  FrameSplitter,
+  latestVersion,
+  messageVersion,
+  versionRange,
   type OutgoingFrame,
   type RequestHeader,
   type RequestInput,
@@ -18,6 +32,7 @@ export {
 } from './frames.ts';
 export type { InProcessChannel, InProcessEndpoint } from './in-process.ts';
 export * as apis from './messages/index.ts';
+export * as recordSchemas from './record-schemas/index.ts';
 export {
   attributesOf,
   batchHeaderBytes,

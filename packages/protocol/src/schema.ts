@@ -41,6 +41,8 @@ export interface Field {
   readonly default?: number | string | boolean | null;
   /** A value that a version cannot carry is left out silently. Otherwise encoding it is an error. */
   readonly ignorable?: true;
+  /** An int64 that is searched for: beyond ±(2^53−1) it is read as that, as no offset or time lies there, instead of refused. */
+  readonly isClamped?: true;
 }
 
 export interface MessageSchema {
