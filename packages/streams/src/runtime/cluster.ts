@@ -1,0 +1,34 @@
+import type {
+  BytesConsumer,
+  BytesConsumerOptions,
+  BytesProducer,
+  BytesTransactionalProducer,
+  TopicPartitionOffset,
+} from '@millrace/client/bytes';
+
+/** What a running app asks of the cluster. One connection pool behind all of it. */
+export interface StreamsCluster {
+  consumer(options: BytesConsumerOptions): BytesConsumer;
+  producer(): BytesProducer;
+  transactionalProducer(transactionalId: string): BytesTransactionalProducer;
+
+  /** Every topic there is, internal ones of the cluster left out, with its partition count. */
+  partitionCounts(): Promise<ReadonlyMap<string, number>>;
+  /** One that exists is left alone: two instances may start at once. */
+  createTopic(topic: NewTopic): Promise<void>;
+  earliestOffsets(topic: string): Promise<ReadonlyMap<number, number>>;
+  /** Ends as readers of committed records see them. */
+  endOffsets(topic: string): Promise<ReadonlyMap<number, number>>;
+  /** Offsets of the group with their metadata. */
+  committedOffsets(groupId: string): Promise<readonly TopicPartitionOffset[]>;
+  deleteRecordsBefore(positions: readonly TopicPartitionOffset[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface NewTopic {
+  readonly name: string;
+  readonly numPartitions: number;
+  /** −1: the cluster's default. */
+  readonly replicationFactor: number;
+  readonly config: Readonly<Record<string, string>>;
+}
