@@ -1,1 +1,140 @@
-export {};
+/** The command line. A command's modules are loaded when it runs: `millrace --help` should not cost an import of the broker. */
+import { isMillraceError } from '@millrace/platform';
+import { Command, InvalidArgumentError, Option } from 'commander';
+
+const program = new Command('millrace')
+  .description('A Kafka-compatible broker and stream processing for Node.')
+  .version('0.1.0')
+  .showHelpAfterError();
+
+const brokerOption = (): Option =>
+  new Option('-b, --broker <host:port>', 'the broker, ours or Apache Kafka')
+    .default('localhost:9092')
+    .env('MILLRACE_BROKER');
+const jsonOption = (): Option => new Option('--json', 'one JSON object a line');
+
+program
+  .command('broker')
+  .description('run a broker until SIGTERM or Ctrl-C')
+  .requiredOption('--data <dir>', 'where it keeps its data')
+  .option('--host <host>', 'address to listen on', '127.0.0.1')
+  .option('--port <n>', 'port to listen on, 0 for a free one', port, 9092)
+  .option('--advertised <host:port>', 'what clients are told to connect to')
+  .option('--http-port <n>', 'serve /metrics (Prometheus) and /health there', port)
+  .option('--flush <mode>', 'what acks=all waits for: commit, os, interval:MS', 'commit')
+  .option('--config <file>', "JSON file of broker configs under Kafka's names")
+  .option('--log-level <level>', 'debug, info, warn, error, silent', 'warn')
+  .action(async (options) => (await import('./commands/broker.ts')).runBroker(options));
+
+const topic = program.command('topic').description('list, create, describe, change and delete topics');
+topic
+  .command('list')
+  .addOption(brokerOption())
+  .addOption(jsonOption())
+  .option('--internal', 'also internal topics')
+  .action(async (options) => (await import('./commands/topic.ts')).listTopics(options));
+topic
+  .command('create <name>')
+  .addOption(brokerOption())
+  .addOption(jsonOption())
+  .option('-p, --partitions <n>', 'number of partitions (default: the cluster’s num.partitions)', positive)
+  .option('-r, --replication-factor <n>', 'default: the cluster’s', positive)
+  .option('-c, --config <name=value>', "a config under Kafka's name, such as cleanup.policy=compact", collect, [])
+  .action(async (name, options) => (await import('./commands/topic.ts')).createTopic(name, options));
+topic
+  .command('describe <name>')
+  .addOption(brokerOption())
+  .addOption(jsonOption())
+  .action(async (name, options) => (await import('./commands/topic.ts')).describeTopic(name, options));
+topic
+  .command('alter <name>')
+  .addOption(brokerOption())
+  .option('-p, --partitions <n>', 'more partitions', positive)
+  .option('-c, --config <name=value>', 'sets a config; without a value, back to its default', collect, [])
+  .action(async (name, options) => (await import('./commands/topic.ts')).alterTopic(name, options));
+topic
+  .command('delete <names...>')
+  .addOption(brokerOption())
+  .action(async (names, options) => (await import('./commands/topic.ts')).deleteTopics(names, options));
+
+program
+  .command('produce <topic>')
+  .description('send the lines of standard input, a record a line')
+  .addOption(brokerOption())
+  .option('-k, --key-separator <text>', 'what divides key from value on a line (default: no key)')
+  .option('--tombstones', 'an empty value deletes the key')
+  .option('-z, --compression <type>', 'none, gzip, snappy, lz4, zstd', 'none')
+  .option('--json', 'a line is a JSON object: {"key", "value", "headers", "timestampMs", "partition"}')
+  .action(async (name, options) => (await import('./commands/produce.ts')).produce(name, options));
+
+program
+  .command('consume <topics...>')
+  .description('print records, those of open and aborted transactions left out')
+  .addOption(brokerOption())
+  .option('--json', 'a record a line: {"topic", "partition", "offset", "timestampMs", "key", "value", "headers"}')
+  .option('--from <where>', 'earliest, latest, or a time such as 2026-01-31T12:00Z', 'latest')
+  .option('-g, --group <id>', 'as a member of this group, which remembers how far it is')
+  .option('-n, --max <n>', 'stop after so many records', positive)
+  .option('-e, --exit', 'stop at what is the end now')
+  .option('-f, --format <format>', 'with %t topic, %p partition, %o offset, %T time, %k key, %s value', '%s')
+  .option('--uncommitted', 'also records of open and aborted transactions')
+  .action(async (topics, options) => (await import('./commands/consume.ts')).consume(topics, options));
+
+const group = program.command('group').description('list, describe, reset and delete consumer groups');
+group
+  .command('list')
+  .addOption(brokerOption())
+  .addOption(jsonOption())
+  .action(async (options) => (await import('./commands/group.ts')).listGroups(options));
+group
+  .command('describe <id>')
+  .addOption(brokerOption())
+  .addOption(jsonOption())
+  .action(async (id, options) => (await import('./commands/group.ts')).describeGroup(id, options));
+group
+  .command('reset <id>')
+  .description('move the committed offsets of a group that has no members')
+  .addOption(brokerOption())
+  .addOption(jsonOption())
+  .requiredOption('-t, --topic <topic>', 'of this topic')
+  .requiredOption('--to <where>', 'earliest, latest, or a time such as 2026-01-31T12:00Z')
+  .action(async (id, options) => (await import('./commands/group.ts')).resetGroup(id, options));
+group
+  .command('delete <ids...>')
+  .addOption(brokerOption())
+  .action(async (ids, options) => (await import('./commands/group.ts')).deleteGroups(ids, options));
+
+program
+  .command('run <file>')
+  .description('run the pipeline that a module exports as `topology`')
+  .addOption(brokerOption())
+  .option('--describe [format]', 'print the plan (text, json, mermaid) and leave')
+  .option('--at-least-once', 'without transactions')
+  .option('--eager', 'commit whenever the input is read to its end')
+  .addOption(jsonOption())
+  .action(async (file, options) => (await import('./commands/run.ts')).runPipeline(file, options));
+
+function port(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 65_535)
+    throw new InvalidArgumentError('a number from 0 to 65535.');
+  return value;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number above 0.');
+  return value;
+}
+
+function collect(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // What we know how to say is said; anything else is a bug of ours, and its stack helps.
+  console.error(isMillraceError(error) ? `${error.code}: ${error.message}` : error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,73 @@
+import { readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { Broker, type BrokerOptions } from '@millrace/broker';
+import { pino } from 'pino';
+import { UsageError } from '../errors.ts';
+
+export interface BrokerCommandOptions {
+  readonly data: string;
+  readonly host: string;
+  readonly port: number;
+  readonly advertised?: string;
+  readonly httpPort?: number;
+  readonly flush: string;
+  readonly config?: string;
+  readonly logLevel: string;
+}
+
+/** Prints `listening on HOST:PORT` when ready. SIGTERM and Ctrl-C close cleanly; a second one does not wait. */
+export async function runBroker(options: BrokerCommandOptions): Promise<void> {
+  const stopping = new AbortController();
+  process.on('SIGTERM', stop).on('SIGINT', stop);
+  function stop(): void {
+    if (stopping.signal.aborted) process.exit(1);
+    stopping.abort();
+  }
+
+  const broker = await Broker.open({
+    data: options.data,
+    listen: { host: options.host, port: options.port, advertised: options.advertised },
+    flush: options.flush as BrokerOptions['flush'],
+    config: options.config === undefined ? undefined : readConfig(options.config),
+    logger: pino({ level: options.logLevel }, process.stderr),
+  });
+  const http = options.httpPort === undefined ? undefined : await serveHttp(broker, options.host, options.httpPort);
+  process.stdout.write(`listening on ${broker.address}\n`);
+  await new Promise<void>((resolve) => {
+    if (stopping.signal.aborted) resolve();
+    stopping.signal.addEventListener('abort', () => resolve(), { once: true });
+    void broker.closed.then(resolve);
+  });
+  http?.close();
+  await broker.close();
+  await broker.closed; // rejects where the disk has failed: the exit code says so
+}
+
+function readConfig(path: string): Record<string, string | number | boolean> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new UsageError(`Cannot read the configs in ${path}: ${(error as Error).message}`);
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
+    throw new UsageError(`${path} must hold a JSON object of configs, such as {"log.retention.ms": 86400000}`);
+  }
+  return parsed as Record<string, string | number | boolean>;
+}
+
+function serveHttp(broker: Broker, host: string, port: number): Promise<Server> {
+  const server = createServer((request, response) => {
+    if (request.url === '/metrics') {
+      response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(broker.metrics().prometheus());
+    } else if (request.url === '/health') {
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{"status":"ok"}\n');
+    } else {
+      response.writeHead(404, { 'content-type': 'text/plain' }).end('/metrics or /health\n');
+    }
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => resolve(server));
+  });
+}

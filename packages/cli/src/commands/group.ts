@@ -1,0 +1,57 @@
+import { Client } from '@millrace/client';
+import { output } from '../output.ts';
+import { timeOf } from '../time-of.ts';
+
+interface Options {
+  readonly broker: string;
+  readonly json?: boolean;
+}
+
+export async function listGroups(options: Options): Promise<void> {
+  await using client = await Client.connect(options.broker);
+  const groups = await client.admin.listConsumerGroups();
+  output(options).rows(
+    groups.map(({ groupId, state }) => ({ group: groupId, state })),
+    ['group', 'state'],
+  );
+}
+
+export async function describeGroup(groupId: string, options: Options): Promise<void> {
+  await using client = await Client.connect(options.broker);
+  const [group] = await client.admin.describeConsumerGroups([groupId]);
+  const offsets = await client.admin.listConsumerGroupOffsets(groupId);
+  const ownerOf = new Map<string, string>();
+  for (const member of group!.members) {
+    for (const { topic, partition } of member.assignment) {
+      ownerOf.set(`${topic}-${partition}`, `${member.clientId} (${member.host})`);
+    }
+  }
+  const out = output(options);
+  if (!options.json) out.item({ group: groupId, state: group!.state, members: group!.members.length });
+  out.rows(
+    offsets.map(({ topic, partition, offset, lagRecords }) => ({
+      ...(options.json ? { group: groupId, state: group!.state } : {}),
+      topic,
+      partition,
+      offset,
+      lag: lagRecords,
+      owner: ownerOf.get(`${topic}-${partition}`),
+    })),
+    ['topic', 'partition', 'offset', 'lag', 'owner'],
+  );
+}
+
+export async function resetGroup(
+  groupId: string,
+  options: Options & { readonly topic: string; readonly to: string },
+): Promise<void> {
+  await using client = await Client.connect(options.broker);
+  const at = options.to === 'earliest' || options.to === 'latest' ? options.to : timeOf(options.to, '--to');
+  await client.admin.alterConsumerGroupOffsets(groupId, await client.admin.listOffsets(options.topic, at));
+  await describeGroup(groupId, options);
+}
+
+export async function deleteGroups(groupIds: readonly string[], options: Options): Promise<void> {
+  await using client = await Client.connect(options.broker);
+  await client.admin.deleteConsumerGroups(groupIds);
+}
