@@ -30,21 +30,19 @@ export {
   type ResponseInput,
   type ResponseOf,
 } from './frames.ts';
-export type { InProcessChannel, InProcessEndpoint } from './in-process.ts';
+export { createInProcessPair, type InProcessChannel, type InProcessEndpoint } from './in-process.ts';
 export * as apis from './messages/index.ts';
 export * as recordSchemas from './record-schemas/index.ts';
 export {
   attributesOf,
   batchHeaderBytes,
   readBatchHeader,
-  RecordBatchWriter,
-  RecordReader,
   setBaseOffset,
   setLogAppendTime,
   setPartitionLeaderEpoch,
   validateBatch,
   type BatchHeader,
-  type CloseBatchOptions,
-  type HeaderEntry,
 } from './records/batch.ts';
+export { RecordBatchWriter, type CloseBatchOptions } from './records/record-batch-writer.ts';
+export { RecordReader, type HeaderEntry } from './records/record-reader.ts';
 export type { ApiSchema, Decoded, Encodable, Field, MessageSchema, PrimitiveType, VersionRange } from './schema.ts';

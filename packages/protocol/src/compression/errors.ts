@@ -1,0 +1,10 @@
+import { CorruptBatchError } from '../errors.ts';
+import type { CompressionType } from './compression-type.ts';
+
+export function tooLarge(type: CompressionType, maxBytes: number): CorruptBatchError {
+  return new CorruptBatchError(`${type} data inflates beyond the limit of ${maxBytes} bytes`, { type, maxBytes });
+}
+
+export function malformed(type: CompressionType, problem: string, cause?: unknown): CorruptBatchError {
+  return new CorruptBatchError(`Malformed ${type} data: ${problem}`, { type }, cause);
+}
