@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 import type { Reporter } from 'vitest/node';
+import { notRun } from './tools/peers/src/services/availability.ts';
 
-/** Prints the run's last line as `N passed, N failed`, for people and for CI to read. */
+/** Ends the run with what could not be tested here and why, and a last line `N passed, N failed` for people and CI to read. */
 const closingLine: Reporter = {
   onTestRunEnd(modules, errors) {
     const count = { passed: 0, failed: errors.length, skipped: 0, pending: 0 };
@@ -11,7 +12,9 @@ const closingLine: Reporter = {
       for (const test of module.children.allTests()) count[test.result().state]++;
     }
     const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : '';
-    process.once('exit', () => console.log(`${count.passed} passed, ${count.failed} failed${skipped}`));
+    process.once('exit', () =>
+      console.log([...notRun(), `${count.passed} passed, ${count.failed} failed${skipped}`].join('\n')),
+    );
   },
 };
 
