@@ -60,7 +60,7 @@ export interface CoordinatorLog {
   append(
     partition: number,
     records: readonly CoordinatorRecord[],
-    producer?: TransactionalProducer | undefined,
+    producer?: TransactionalProducer,
   ): AppendedRecords;
   /** Everything written, partition by partition, in order. A log that is not open has nothing. */
   replay(visit: (record: ReplayedRecord) => void): Promise<void>;
@@ -120,7 +120,7 @@ export class InternalTopicLog implements CoordinatorLog {
   append(
     partition: number,
     records: readonly CoordinatorRecord[],
-    producer?: TransactionalProducer | undefined,
+    producer?: TransactionalProducer,
   ): AppendedRecords {
     const nowMs = this.#clock.now();
     const writer = this.#writer;

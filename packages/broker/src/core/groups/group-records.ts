@@ -1,4 +1,4 @@
-import { decodeMessage, encodeMessage, recordSchemas } from '@millrace/protocol';
+import { decodeMessage, encodeMessage, messageVersion, recordSchemas } from '@millrace/protocol';
 import type { CoordinatorRecord } from '../coordinator-log.ts';
 import type { CommittedOffset } from './offsets.ts';
 
@@ -95,7 +95,7 @@ export function groupRecord(groupId: string, value: StoredGroup | null): Coordin
 /** undefined: a record of a kind that is not known here (of a consumer group of KIP-848, say). Keeps nothing of the bytes. */
 export function decodeGroupRecord(record: CoordinatorRecord, recordOffset: number): GroupRecord | undefined {
   const { key, value } = record;
-  const version = key.length < 2 ? -1 : (key[0]! << 8) | key[1]!;
+  const version = messageVersion(key);
   if (version === 0 || version === offsetKeyVersion) {
     const { group: groupId, topic, partition } = decodeMessage(recordSchemas.offsetCommitKey, version, key);
     return { kind: 'offset', groupId, topic, partition, value: value && decodeOffset(value, recordOffset) };
@@ -105,4 +105,37 @@ export function decodeGroupRecord(record: CoordinatorRecord, recordOffset: numbe
     return { kind: 'group', groupId, value: value && decodeGroup(value) };
   }
   return undefined;
+}
+
+function decodeOffset(value: Uint8Array, recordOffset: number): CommittedOffset {
+  const decoded = decodeMessage(recordSchemas.offsetCommitValue, messageVersion(value), value);
+  return {
+    offset: decoded.offset,
+    leaderEpoch: decoded.leaderEpoch,
+    metadata: decoded.metadata,
+    commitTimestampMs: decoded.commitTimestamp,
+    expireTimestampMs: decoded.expireTimestamp < 0 ? null : decoded.expireTimestamp,
+    recordOffset,
+  };
+}
+
+function decodeGroup(value: Uint8Array): StoredGroup {
+  const decoded = decodeMessage(recordSchemas.groupMetadataValue, messageVersion(value), value);
+  return {
+    protocolType: decoded.protocolType === '' ? null : decoded.protocolType,
+    generationId: decoded.generation,
+    protocolName: decoded.protocol,
+    leader: decoded.leader,
+    stateTimestampMs: decoded.currentStateTimestamp < 0 ? null : decoded.currentStateTimestamp,
+    members: decoded.members.map((member) => ({
+      memberId: member.memberId,
+      groupInstanceId: member.groupInstanceId,
+      clientId: member.clientId,
+      clientHost: member.clientHost,
+      rebalanceTimeoutMs: member.rebalanceTimeout < 0 ? member.sessionTimeout : member.rebalanceTimeout,
+      sessionTimeoutMs: member.sessionTimeout,
+      subscription: new Uint8Array(member.subscription),
+      assignment: new Uint8Array(member.assignment),
+    })),
+  };
 }
