@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import type { FetchedRecords } from '@millrace/client/bytes';
+import type { HeaderEntry } from '@millrace/serde';
+import type { InputRecord } from '../task/ports.ts';
 
-/** A header as it is on the wire. */
-export type HeaderEntry = readonly [name: string, value: Uint8Array | null];
 type RecordReader = Parameters<Parameters<FetchedRecords['forEach']>[0]>[0];
 
 /**
  * Records of one partition that were fetched and not yet processed, in columns: a record costs numbers in typed arrays
- * instead of an object. The head's fields are read from the queue itself; keys and values stay where the fetch has them.
+ * instead of an object. The queue itself is the record at its head; keys and values stay where the fetch has them.
  */
-export class PartitionQueue {
+export class PartitionQueue implements InputRecord {
   readonly topic: string;
   readonly partition: number;
   /** Records waiting. */

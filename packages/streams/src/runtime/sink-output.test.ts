@@ -1,15 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '@millrace/platform/simulated';
+import { recordHeaders } from '@millrace/serde';
+import { SinkBusyError } from '../sink.ts';
 import { SinkOutput, type SinkOutputOptions } from './sink-output.ts';
 
 const row = (offset: number, value = `v${offset}`, ordinal = 0) => ({
   key: 'k',
   value,
   timestampMs: offset,
+  headers: recordHeaders(),
   offset,
   ordinal,
 });
-const busy = (retryAfterMs: number): Error => Object.assign(new Error('busy'), { name: 'SinkBusyError', retryAfterMs });
+const busy = (retryAfterMs: number): Error => new SinkBusyError({ retryAfterMs });
 
 /** A target that refuses what `refuse` says, and remembers every call. */
 function target(

@@ -1,8 +1,9 @@
-import { delay, type Clock } from '@millrace/platform';
+import { delay, isMillraceError, type Clock } from '@millrace/platform';
+import type { SinkBatch, SinkBusyError, SinkRecord, SinkWriter } from '../sink.ts';
 
 /** One source partition's way into a sink: collects, writes in order, one call at a time, and is flushed before a commit. */
 export class SinkOutput {
-  readonly #writer: Writer;
+  readonly #writer: SinkWriter<unknown, unknown>;
   readonly #options: SinkOutputOptions;
   /** Results below it are in the target already: computed again after a crash, then dropped. */
   readonly #skipBefore: number;
@@ -12,7 +13,7 @@ export class SinkOutput {
   #isDirty = false;
 
   /** @param firstOffset where the source partition goes on */
-  constructor(writer: Writer, firstOffset: number, options: SinkOutputOptions) {
+  constructor(writer: SinkWriter<unknown, unknown>, firstOffset: number, options: SinkOutputOptions) {
     this.#writer = writer;
     this.#options = options;
     this.#skipBefore = writer.nextOffset ?? 0;
@@ -109,29 +110,10 @@ export interface SinkOutputOptions {
   readonly onRefused?: ((record: Row, error: unknown) => void) | undefined;
 }
 
-// The shapes of a sink, less its types of key and value: here all sinks are alike.
-interface Row {
-  readonly key: unknown;
-  readonly value: unknown;
-  readonly timestampMs: number;
-  readonly offset: number;
-  readonly ordinal: number;
-}
-interface Batch {
-  readonly firstOffset: number;
-  readonly lastOffset: number;
-  readonly records: readonly Row[];
-}
-interface Writer {
-  readonly nextOffset: number | undefined;
-  write(batch: Batch): Promise<void>;
-  flush(): Promise<void>;
-  close(): Promise<void>;
-}
+type Row = SinkRecord<unknown, unknown>;
+type Batch = SinkBatch<unknown, unknown>;
 
-/** Read from the error itself rather than by its class, of which two copies may be installed. */
+/** Read from the error's code rather than by its class, of which two copies may be installed. */
 function retryAfterOf(error: unknown): number | undefined {
-  if (!(error instanceof Error) || error.name !== 'SinkBusyError') return undefined;
-  const { retryAfterMs } = error as Error & { readonly retryAfterMs?: unknown };
-  return typeof retryAfterMs === 'number' ? retryAfterMs : undefined;
+  return isMillraceError(error, 'SINK_BUSY') ? (error as SinkBusyError).retryAfterMs : undefined;
 }

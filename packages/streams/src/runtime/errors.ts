@@ -1,0 +1,77 @@
+import { MillraceError } from '@millrace/platform';
+
+/** Codes of errors of a running app, besides those of its plan and of the client. */
+export type RuntimeErrorCode =
+  | 'INCOMPATIBLE_PLAN'
+  | 'MISSING_TOPIC'
+  | 'SINK_FAILED'
+  | 'VIEW_TIMEOUT'
+  | 'NO_OWNER'
+  | 'CLOSED';
+
+/** The state and positions in the cluster are those of another plan. Nothing was read or written. */
+export class IncompatiblePlanError extends MillraceError {
+  readonly code = 'INCOMPATIBLE_PLAN';
+  constructor(reason: string, context: Readonly<Record<string, unknown>>) {
+    super(
+      `${reason} Going on would read state as what it is not. Run the plan that made it, give changed stores new names, ` +
+        'or start under another applicationId.',
+      { context },
+    );
+  }
+}
+
+/** A topic that the plan reads or writes is not there. */
+export class MissingTopicError extends MillraceError {
+  readonly code = 'MISSING_TOPIC';
+  constructor(topics: readonly string[], use: 'reads' | 'writes') {
+    super(
+      `The plan ${use} ${topics.length === 1 ? 'a topic that does' : 'topics that do'} not exist: ${topics.join(', ')}. ` +
+        'Create it first (admin.createTopics with its contract), or correct the name.',
+      { context: { topics } },
+    );
+  }
+}
+
+/** A sink refused a batch, and its node's policy is to stop. Its input is not committed: it comes again at the next start. */
+export class SinkFailedError extends MillraceError {
+  readonly code = 'SINK_FAILED';
+  constructor(sink: string, topic: string, partition: number, cause: unknown) {
+    super(
+      `The sink '${sink}' failed on ${topic}-${partition}: ${cause instanceof Error ? cause.message : String(cause)} ` +
+        'Mend the target, or give the sink a policy: onError: { retries }, { deadLetter }.',
+      { context: { sink, topic, partition }, cause },
+    );
+  }
+}
+
+/** A view did not get to the position that a read waits for. */
+export class ViewTimeoutError extends MillraceError {
+  readonly code = 'VIEW_TIMEOUT';
+  constructor(store: string, timeoutMs: number, context: Readonly<Record<string, unknown>>) {
+    super(
+      `The view of '${store}' was not ready within ${timeoutMs} ms. Look at the app's lag and state, or raise timeoutMs.`,
+      { context: { store, timeoutMs, ...context }, retriable: true },
+    );
+  }
+}
+
+/** This instance does not own the partition of a key now. */
+export class NoOwnerError extends MillraceError {
+  readonly code = 'NO_OWNER';
+  constructor(store: string, partition: number) {
+    super(
+      `Partition ${partition} of the store '${store}' is not on this instance: it is on another one, or moving. ` +
+        'Ask the other instances, or try again.',
+      { context: { store, partition }, retriable: true },
+    );
+  }
+}
+
+/** The app is closed, or was closed before it got there. */
+export class AppClosedError extends MillraceError {
+  readonly code = 'CLOSED';
+  constructor(applicationId: string, what: string) {
+    super(`The app '${applicationId}' is closed: ${what}. Start it anew.`, { context: { applicationId } });
+  }
+}
