@@ -10,6 +10,7 @@ export interface BrokerConfig {
   readonly 'connections.max.idle.ms': number;
   readonly 'connection.failed.handshake.timeout.ms': number;
   readonly 'queued.max.request.bytes': number;
+  readonly 'millrace.queued.max.response.bytes': number;
   readonly 'millrace.connection.max.in.flight.bytes': number;
   readonly 'millrace.connection.max.in.flight.requests': number;
   readonly 'millrace.connection.max.queued.response.bytes': number;
@@ -142,6 +143,11 @@ export const brokerConfigDefinitions: Readonly<Record<BrokerConfigName, ConfigDe
     256 * mib,
     mib,
     'Bytes of requests in flight in all. Above it, connections are not read. (Kafka: unlimited.)',
+  ),
+  'millrace.queued.max.response.bytes': long(
+    512 * mib,
+    mib,
+    'Response bytes not taken by their readers, in all. Above it, fetches get one batch, and the slowest reader is closed.',
   ),
   'millrace.connection.max.in.flight.bytes': int(
     128 * mib,

@@ -57,11 +57,7 @@ export interface CoordinatorLog {
    * Appends one batch; what it says is true from here on.
    * @throws {BatchTooLargeError}, {RecordListTooLargeError}: nothing was written
    */
-  append(
-    partition: number,
-    records: readonly CoordinatorRecord[],
-    producer?: TransactionalProducer,
-  ): AppendedRecords;
+  append(partition: number, records: readonly CoordinatorRecord[], producer?: TransactionalProducer): AppendedRecords;
   /** Everything written, partition by partition, in order. A log that is not open has nothing. */
   replay(visit: (record: ReplayedRecord) => void): Promise<void>;
 }
@@ -117,11 +113,7 @@ export class InternalTopicLog implements CoordinatorLog {
     return this.#log(partition).leaderEpoch;
   }
 
-  append(
-    partition: number,
-    records: readonly CoordinatorRecord[],
-    producer?: TransactionalProducer,
-  ): AppendedRecords {
+  append(partition: number, records: readonly CoordinatorRecord[], producer?: TransactionalProducer): AppendedRecords {
     const nowMs = this.#clock.now();
     const writer = this.#writer;
     writer.reset();

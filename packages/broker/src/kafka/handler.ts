@@ -34,6 +34,11 @@ export interface Handler {
   readonly name: string;
   readonly minVersion: number;
   readonly maxVersion: number;
+  /**
+   * May begin while earlier requests of its connection, of this kind too, are not answered yet. Produce alone: it appends in
+   * the turn it begins and then merely waits for the disk. All else is handled one at a time, as Kafka does.
+   */
+  readonly overlaps: boolean;
   /** @throws `ProtocolError`: the frame is malformed. Whatever else is thrown closes the connection too, and is logged. */
   respond(
     frame: Uint8Array,
@@ -59,12 +64,14 @@ export function handlerOf<A extends ApiSchema>(
     request: RequestOf<A>,
     context: RequestContext,
   ) => ResponseInput<A> | null | Promise<ResponseInput<A> | null>,
+  options: { readonly overlaps: boolean } = { overlaps: false },
 ): Handler {
   return {
     apiKey: api.key,
     name: api.name,
     minVersion: versions[0],
     maxVersion: versions[1],
+    overlaps: options.overlaps,
     respond(frame, header, connection) {
       const { apiVersion, correlationId } = header;
       const request = decodeRequest(api, apiVersion, frame, header.bodyPosition);

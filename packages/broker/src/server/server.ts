@@ -1,0 +1,268 @@
+import type { Clock, Connection, Logger, Network, NetworkListener } from '@millrace/platform';
+import type { InProcessChannel } from '@millrace/protocol';
+import type { TlsOptions } from 'node:tls';
+import type { BrokerConfig } from '../core/broker-config.ts';
+import type { HandlerRegistry } from '../kafka/handler.ts';
+import { inProcessPair } from './in-process-transport.ts';
+import { Session, type SessionHost } from './session.ts';
+import { Traffic } from './traffic.ts';
+import { SocketTransport } from './transport.ts';
+
+/** Where a server listens. */
+export interface Endpoint {
+  readonly port: number;
+  readonly host: string;
+  /** `host:port`, or `host`; undefined: where it listens. */
+  readonly advertised: string | undefined;
+  readonly tls: TlsOptions | undefined;
+}
+
+/** How long a connection that ends may take until it is cut, in ms. */
+const endingGraceMs = 1000;
+
+/** Accepts connections and holds them to their limits. */
+export class Server {
+  readonly traffic: Traffic = new Traffic();
+  readonly #clock: Clock;
+  readonly #network: Network;
+  readonly #logger: Logger;
+  readonly #config: BrokerConfig;
+  readonly #host: SessionHost;
+  readonly #sessions: Set<Session> = new Set<Session>();
+  readonly #countByAddress: Map<string, number> = new Map<string, number>();
+  readonly #listeners: NetworkListener[] = [];
+  #socketCount = 0;
+  #toFlush: Session[] = [];
+  #cancelSweep: (() => void) | undefined;
+  #isReconsidering = false;
+  #isClosed = false;
+  #onLastClosed: (() => void) | undefined;
+
+  constructor(options: {
+    readonly clock: Clock;
+    readonly network: Network;
+    readonly logger: Logger;
+    readonly config: BrokerConfig;
+    readonly handlers: HandlerRegistry;
+  }) {
+    const { clock, config, handlers, logger } = options;
+    this.#clock = clock;
+    this.#network = options.network;
+    this.#logger = logger;
+    this.#config = config;
+    this.#host = {
+      handlers,
+      logger,
+      traffic: this.traffic,
+      limits: {
+        maxInFlightBytes: config['millrace.connection.max.in.flight.bytes'],
+        maxInFlightRequests: config['millrace.connection.max.in.flight.requests'],
+        maxQueuedResponseBytes: config['millrace.connection.max.queued.response.bytes'],
+      },
+      nowMs: () => clock.monotonic(),
+      flushLater: (session) => this.#flushLater(session),
+      isShortOfMemory: () => this.traffic.heldRequestBytes > config['queued.max.request.bytes'],
+      memoryFreed: () => this.#reconsiderAll(),
+      closed: (session, reason) => this.#onSessionClosed(session, reason),
+    };
+  }
+
+  /** Resolves when connections are accepted, with the address told to clients. @throws `PortInUseError`, `NetworkError` */
+  async listen(endpoint: Endpoint): Promise<{ readonly host: string; readonly port: number }> {
+    let advertised = { host: endpoint.host, port: endpoint.port };
+    const tls =
+      endpoint.tls === undefined
+        ? undefined
+        : { handshakeTimeout: this.#config['connection.failed.handshake.timeout.ms'], ...endpoint.tls };
+    const listener = await this.#network.listen({ port: endpoint.port, host: endpoint.host, tls }, (connection) =>
+      this.#accept(connection, advertised),
+    );
+    advertised = advertisedAddress(endpoint, listener.port);
+    this.#listeners.push(listener);
+    return { host: endpoint.host, port: listener.port };
+  }
+
+  /** A connection from within the process. */
+  dial(advertised: { readonly host: string; readonly port: number }): InProcessChannel {
+    const { transport, channel } = inProcessPair(this.#clock);
+    this.#sessions.add(new Session(transport, this.#host, { advertised, isLocal: true }));
+    return channel;
+  }
+
+  get connectionCount(): number {
+    return this.#sessions.size;
+  }
+
+  /** Bytes that responses may still take before the broker holds too many that nobody reads. */
+  get responseBudgetBytes(): number {
+    return Math.max(0, this.#config['millrace.queued.max.response.bytes'] - this.traffic.heldResponseBytes);
+  }
+
+  /** Accepts nothing more and begins nothing more. Requests that are in flight are still answered. */
+  async stopAccepting(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    for (const session of this.#sessions) session.drain();
+  }
+
+  /** Resolves when all connections have ended, at the latest after `timeoutMs`. */
+  async close(timeoutMs: number): Promise<void> {
+    if (this.#sessions.size > 0) {
+      await new Promise<void>((resolve) => {
+        const cancel = this.#clock.after(timeoutMs, () => {
+          for (const session of this.#sessions) session.destroy();
+          resolve();
+        });
+        // What is answered may still linger: a peer that never closes its side is cut sooner.
+        const cancelGrace = this.#clock.after(Math.min(timeoutMs, endingGraceMs), () => {
+          for (const session of this.#sessions) if (session.isIdle) session.destroy();
+        });
+        this.#onLastClosed = () => {
+          cancel();
+          cancelGrace();
+          resolve();
+        };
+      });
+    }
+    this.#cancelSweep?.();
+  }
+
+  #accept(connection: Connection, advertised: { readonly host: string; readonly port: number }): void {
+    const address = addressOf(connection);
+    const fromAddress = this.#countByAddress.get(address) ?? 0;
+    const isFull = this.#socketCount >= this.#config['max.connections'];
+    if (this.#isClosed || isFull || fromAddress >= this.#config['max.connections.per.ip']) {
+      this.traffic.refusedCount++;
+      connection.destroy();
+      const limit = isFull ? 'max.connections' : 'max.connections.per.ip';
+      if (!this.#isClosed) this.#logger.warn({ client: connection.remoteAddress, limit }, 'a connection was refused');
+      return;
+    }
+    this.#socketCount++;
+    this.#countByAddress.set(address, fromAddress + 1);
+    let session: Session | undefined;
+    const transport = new SocketTransport(connection, {
+      maxFrameBytes: this.#config['socket.request.max.bytes'],
+      onChunk: (byteLength) => {
+        session!.chunkReceived(byteLength);
+        if (this.#host.isShortOfMemory()) this.#relieve();
+      },
+    });
+    session = new Session(transport, this.#host, { advertised, isLocal: false });
+    this.#sessions.add(session);
+    if (this.#cancelSweep === undefined) this.#scheduleSweep();
+  }
+
+  #onSessionClosed(session: Session, reason: Error | undefined): void {
+    this.#sessions.delete(session);
+    if (!session.isLocal) {
+      this.#socketCount--;
+      const address = session.clientHost.slice(1);
+      const left = (this.#countByAddress.get(address) ?? 1) - 1;
+      if (left > 0) this.#countByAddress.set(address, left);
+      else this.#countByAddress.delete(address);
+    }
+    if (reason !== undefined) {
+      this.#logger.info({ client: session.clientHost, reason: reason.message }, 'a connection broke');
+    }
+    if (this.#sessions.size === 0) this.#onLastClosed?.();
+  }
+
+  #flushLater(session: Session): void {
+    if (this.#toFlush.push(session) > 1) return;
+    this.#clock.defer(() => {
+      const sessions = this.#toFlush;
+      this.#toFlush = [];
+      for (const each of sessions) each.flush();
+    });
+  }
+
+  /** Memory was freed: those that were held back look again, in a turn of their own. */
+  #reconsiderAll(): void {
+    if (this.#isReconsidering || !this.#wasShort) return;
+    if (this.#host.isShortOfMemory()) return;
+    this.#wasShort = false;
+    this.#isReconsidering = true;
+    this.#clock.defer(() => {
+      this.#isReconsidering = false;
+      for (const session of this.#sessions) session.reconsider();
+    });
+  }
+  #wasShort = false;
+
+  /**
+   * Requests hold too much memory. Whole ones are answered before long, and that frees it. Where it is held by requests that
+   * are still coming, all of them could wait for each other for ever: the largest goes.
+   */
+  #relieve(): void {
+    this.#wasShort = true;
+    let pendingBytes = 0;
+    let largest: Session | undefined;
+    for (const session of this.#sessions) {
+      pendingBytes += session.pendingBytes;
+      if (session.pendingBytes > (largest?.pendingBytes ?? 0)) largest = session;
+    }
+    if (largest === undefined || pendingBytes <= this.#config['queued.max.request.bytes'] / 2) return;
+    this.traffic.refusedCount++;
+    this.#logger.warn(
+      { client: largest.clientHost, pendingBytes: largest.pendingBytes, limit: 'queued.max.request.bytes' },
+      'a connection is closed: unfinished requests hold too much memory, and its is the largest',
+    );
+    largest.destroy();
+  }
+
+  #scheduleSweep(): void {
+    const idleMs = this.#config['connections.max.idle.ms'];
+    const handshakeMs = this.#config['connection.failed.handshake.timeout.ms'];
+    const intervalMs = Math.min(5000, Math.max(10, Math.min(idleMs, handshakeMs) / 4));
+    this.#cancelSweep = this.#clock.after(intervalMs, () => {
+      this.#sweep(idleMs, handshakeMs);
+      this.#cancelSweep = undefined;
+      if (this.#socketCount > 0) this.#scheduleSweep();
+    });
+  }
+
+  /** Closes what is idle, what never said anything, and, when too many answers lie unread, who leaves most of them. */
+  #sweep(idleMs: number, handshakeMs: number): void {
+    const nowMs = this.#clock.monotonic();
+    let slowest: Session | undefined;
+    for (const session of this.#sessions) {
+      if (session.isLocal) continue;
+      const sinceMs = nowMs - session.lastActivityMs;
+      // A parked request is no idleness; answers that nobody reads are.
+      if (session.inFlightCount === 0 && sinceMs >= (session.isNew ? Math.min(idleMs, handshakeMs) : idleMs)) {
+        session.destroy();
+      } else if (sinceMs >= endingGraceMs && session.heldResponseBytes > (slowest?.heldResponseBytes ?? 0)) {
+        slowest = session;
+      }
+    }
+    if (slowest === undefined || this.responseBudgetBytes > 0) return;
+    this.traffic.refusedCount++;
+    this.#logger.warn(
+      {
+        client: slowest.clientHost,
+        unreadBytes: slowest.heldResponseBytes,
+        limit: 'millrace.queued.max.response.bytes',
+      },
+      'a connection is closed: unread answers hold too much memory, and it has the most',
+    );
+    slowest.destroy();
+  }
+}
+
+function addressOf(connection: Connection): string {
+  return connection.remoteAddress.slice(0, connection.remoteAddress.lastIndexOf(':'));
+}
+
+/** `broker.example`, `broker.example:9093`, `[::1]:9093`. */
+function advertisedAddress(endpoint: Endpoint, port: number): { readonly host: string; readonly port: number } {
+  const text = endpoint.advertised;
+  if (text === undefined) return { host: endpoint.host, port };
+  const match = /^(?:\[(?<bracketed>[^\]]+)\]|(?<plain>[^:]+))(?::(?<port>\d+))?$/.exec(text);
+  const groups = match?.groups;
+  if (groups === undefined) return { host: text, port };
+  return {
+    host: groups['bracketed'] ?? groups['plain'] ?? text,
+    port: groups['port'] === undefined ? port : Number(groups['port']),
+  };
+}
