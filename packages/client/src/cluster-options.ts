@@ -23,6 +23,12 @@ export interface ClientOptions {
   readonly clientId?: string | undefined;
   /** Default 30 000. */
   readonly requestTimeoutMs?: number | undefined;
+  /** Metadata older than this is asked for anew: new partitions, new topics of a pattern. Default 300 000. */
+  readonly metadataMaxAgeMs?: number | undefined;
+  /** How long a topic that the cluster does not know is asked for again, before it is an error. Default 5 000. */
+  readonly unknownTopicTimeoutMs?: number | undefined;
+  /** A larger answer closes the connection. Default 128 MiB. */
+  readonly maxResponseBytes?: number | undefined;
   /** Closes the client when it aborts. */
   readonly signal?: AbortSignal | undefined;
   /** Clock, randomness and network. Default: the machine's. */

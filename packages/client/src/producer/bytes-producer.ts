@@ -1,0 +1,147 @@
+import type { HeaderEntry } from '@millrace/protocol';
+import type {
+  BytesProducer,
+  BytesTransactionalProducer,
+  GroupMetadata,
+  TopicPartitionOffset,
+} from '../bytes/types.ts';
+import { InvalidOptionError, ProducerFencedError } from '../errors.ts';
+import type { ClusterClient } from '../network/cluster-client.ts';
+import type { ProducerOptions, TransactionalProducerOptions } from '../producer-options.ts';
+import { IdempotentSession } from './idempotent-session.ts';
+import { isIdempotent, ProducerEngine, withTimeout } from './producer-engine.ts';
+import { TransactionManager } from './transaction-manager.ts';
+
+/** The bytes API on an engine; the first failure is kept for the next flush. */
+export class EngineBytesProducer implements BytesProducer {
+  readonly engine: ProducerEngine;
+  #failure: Error | undefined;
+
+  constructor(cluster: ClusterClient, options: ProducerOptions) {
+    this.engine = new ProducerEngine(cluster, options, {
+      session: (engine) =>
+        new IdempotentSession(
+          cluster,
+          isIdempotent(options),
+          () => engine.sender.wake(),
+          (error) => void engine.accumulator.failUnsent(error),
+        ),
+      onBatchFailed: (error) => (this.#failure ??= error),
+    });
+  }
+
+  append(
+    topic: string,
+    partition: number,
+    timestampMs: number,
+    key: Uint8Array | null,
+    value: Uint8Array | null,
+    headers?: readonly HeaderEntry[],
+  ): boolean {
+    this.engine.append(topic, partition, timestampMs, key, value, headers);
+    return !this.engine.accumulator.isFull;
+  }
+
+  drained(): Promise<void> {
+    return this.engine.accumulator.drained();
+  }
+
+  partitionCount(topic: string): Promise<number> {
+    return this.engine.partitionCount(topic);
+  }
+
+  async flush(): Promise<void> {
+    await this.engine.settleAll();
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure;
+  }
+
+  ackedEndOffset(topic: string, partition: number): number | undefined {
+    return this.engine.accumulator.ackedEndOffset(topic, partition);
+  }
+
+  async close(): Promise<void> {
+    await this.engine.close(this.engine.cluster.requestTimeoutMs);
+  }
+}
+
+export class EngineBytesTransactionalProducer implements BytesTransactionalProducer {
+  readonly engine: ProducerEngine;
+  readonly transactions: TransactionManager;
+
+  constructor(cluster: ClusterClient, options: TransactionalProducerOptions) {
+    const { transactionalId, transactionTimeoutMs = 60_000 } = options;
+    if (transactionalId === '') throw new InvalidOptionError('transactionalId', "''", 'give it a name.');
+    let transactions: TransactionManager | undefined;
+    this.engine = new ProducerEngine(cluster, options, {
+      session: (engine) => (transactions = new TransactionManager(engine, transactionalId, transactionTimeoutMs)),
+      onBatchFailed: (error) => this.transactions.batchFailed(error),
+    });
+    this.transactions = transactions!;
+  }
+
+  init(): Promise<void> {
+    return this.transactions.init();
+  }
+
+  begin(): void {
+    this.transactions.begin();
+  }
+
+  append(
+    topic: string,
+    partition: number,
+    timestampMs: number,
+    key: Uint8Array | null,
+    value: Uint8Array | null,
+    headers?: readonly HeaderEntry[],
+  ): boolean {
+    this.transactions.checkOpen('append');
+    this.engine.append(topic, partition, timestampMs, key, value, headers);
+    return !this.engine.accumulator.isFull;
+  }
+
+  drained(): Promise<void> {
+    return this.engine.accumulator.drained();
+  }
+
+  partitionCount(topic: string): Promise<number> {
+    return this.engine.partitionCount(topic);
+  }
+
+  async flush(): Promise<void> {
+    await this.engine.settleAll();
+    this.transactions.checkOpen('flush');
+  }
+
+  ackedEndOffset(topic: string, partition: number): number | undefined {
+    return this.engine.accumulator.ackedEndOffset(topic, partition);
+  }
+
+  sendOffsets(offsets: readonly TopicPartitionOffset[], group: GroupMetadata): Promise<void> {
+    return this.transactions.sendOffsets(offsets, group);
+  }
+
+  commit(): Promise<void> {
+    return this.transactions.commit();
+  }
+
+  abort(): Promise<void> {
+    return this.transactions.abort();
+  }
+
+  /** Aborts what is open. */
+  async close(): Promise<void> {
+    if (this.engine.isClosed) return;
+    const { cluster } = this.engine;
+    // A coordinator that is away aborts by its timeout; a fenced producer has nothing to abort.
+    await withTimeout(cluster, this.transactions.close().catch(() => undefined), cluster.requestTimeoutMs);
+    await this.engine.close(0);
+    this.transactions.dispose();
+  }
+}
+
+export function isFenced(error: unknown): boolean {
+  return error instanceof ProducerFencedError;
+}
