@@ -1,0 +1,125 @@
+/**
+ * One pipeline in a process of its own, over a topic that is filled before. Prints `{ cpuSeconds, seconds, count }`, taken from
+ * the first commit to the one that reaches the end.
+ */
+import { Client } from '@millrace/client';
+import { json, string, topic } from '@millrace/serde';
+import { minutes, seconds, Streams, StreamsBuilder, tumbling, type Topology } from '@millrace/streams';
+import { Kafka, logLevel } from 'kafkajs';
+import { childOptions } from '../child.ts';
+
+export interface PipelineLoad {
+  readonly address: string;
+  readonly pipeline: 'stateless' | 'windowed count' | 'stateless by kafkajs';
+  readonly guarantee: 'at_least_once' | 'exactly_once_v2';
+  readonly applicationId: string;
+  readonly count: number;
+}
+
+export interface Tick {
+  readonly symbol: string;
+  readonly bid: number;
+  readonly ask: number;
+  readonly venue: string;
+}
+
+export const ticks = topic('ticks', {
+  key: string,
+  value: json<Tick>(),
+  numPartitions: 4,
+  config: { 'retention.ms': -1 },
+});
+const spreads = topic('spreads', { key: string, value: json<{ symbol: string; spread: number }>(), numPartitions: 4 });
+const counts = topic('tick-counts', { key: string, value: json<{ count: number }>(), numPartitions: 4 });
+
+function stateless(applicationId: string): Topology {
+  const builder = new StreamsBuilder(applicationId);
+  builder
+    .stream(ticks)
+    .filter((tick) => tick.venue !== 'X')
+    .mapValues((tick) => ({ symbol: tick.symbol, spread: tick.ask - tick.bid }))
+    .to(spreads);
+  return builder.build();
+}
+
+function windowedCount(applicationId: string): Topology {
+  const builder = new StreamsBuilder(applicationId);
+  builder
+    .stream(ticks)
+    .groupByKey()
+    .windowedBy(tumbling({ sizeMs: minutes(1), graceMs: seconds(10) }))
+    .count({ name: 'counts' })
+    .updates()
+    .map((count, { key, window }) => ({ key: `${key}@${window.startMs}`, value: { count } }), {
+      name: 'by-window',
+      key: string,
+    })
+    .to(counts);
+  return builder.build();
+}
+
+const load = childOptions<PipelineLoad>();
+await using client = await Client.connect(load.address);
+await client.admin.createTopics([spreads, counts]);
+const measured = load.pipeline === 'stateless by kafkajs' ? await byKafkajs() : await byStreams();
+console.log(JSON.stringify(measured));
+process.exit(0);
+
+async function byStreams(): Promise<object> {
+  const plan = load.pipeline === 'stateless' ? stateless(load.applicationId) : windowedCount(load.applicationId);
+  const app = Streams.start(plan, { cluster: load.address, processingGuarantee: load.guarantee });
+  app.done.catch((error: unknown) => {
+    console.error(error);
+    process.exit(1);
+  });
+  await app.running;
+  const result = await measure(load.applicationId);
+  await app.close();
+  return result;
+}
+
+/** What a team writes by hand today: consume, map, produce, and let the offsets be committed. At least once. */
+async function byKafkajs(): Promise<object> {
+  const kafka = new Kafka({ brokers: [load.address], logLevel: logLevel.NOTHING });
+  const producer = kafka.producer({ allowAutoTopicCreation: false });
+  const consumer = kafka.consumer({ groupId: load.applicationId, maxWaitTimeInMs: 100 });
+  await Promise.all([producer.connect(), consumer.connect()]);
+  await consumer.subscribe({ topic: ticks.name, fromBeginning: true });
+  await consumer.run({
+    eachBatch: async ({ batch }) => {
+      const messages = [];
+      for (const message of batch.messages) {
+        const tick = JSON.parse(message.value!.toString()) as Tick;
+        if (tick.venue === 'X') continue;
+        messages.push({
+          key: message.key,
+          value: JSON.stringify({ symbol: tick.symbol, spread: tick.ask - tick.bid }),
+          timestamp: message.timestamp,
+        });
+      }
+      await producer.send({ topic: spreads.name, messages });
+    },
+    autoCommitInterval: 100,
+  });
+  return await measure(load.applicationId);
+}
+
+/** Waits for the group to reach the end, and says what that took from the first committed records on. */
+async function measure(groupId: string): Promise<object> {
+  let first: { readonly ms: number; readonly cpu: NodeJS.CpuUsage; readonly count: number } | undefined;
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    let committed = 0;
+    for (const { topic: name, offset } of await client.admin.listConsumerGroupOffsets(groupId)) {
+      if (name === ticks.name) committed += offset;
+    }
+    if (committed > 0) first ??= { ms: performance.now(), cpu: process.cpuUsage(), count: committed };
+    if (committed < load.count) continue;
+    const cpu = process.cpuUsage(first!.cpu);
+    return {
+      seconds: (performance.now() - first!.ms) / 1000,
+      cpuSeconds: (cpu.user + cpu.system) / 1e6,
+      count: committed - first!.count,
+    };
+  }
+}

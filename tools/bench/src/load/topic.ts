@@ -1,0 +1,17 @@
+import { apis, errorInfo } from '@millrace/protocol';
+import type { RawConnection } from './raw-connection.ts';
+
+/** Makes a topic, and waits until it has leaders (Apache Kafka answers before it has). */
+export async function createTopic(connection: RawConnection, name: string, numPartitions: number): Promise<void> {
+  const created = await connection.request(apis.createTopics, 5, {
+    topics: [{ name, numPartitions, replicationFactor: 1, assignments: [], configs: [] }],
+    timeoutMs: 10_000,
+  });
+  const errorCode = created.topics[0]!.errorCode;
+  if (errorCode !== 0) throw new Error(`${name} was not created: ${errorInfo(errorCode).name}`);
+  for (;;) {
+    const { topics } = await connection.request(apis.metadata, 9, { topics: [{ name }] });
+    const partitions = topics[0]?.partitions ?? [];
+    if (partitions.length === numPartitions && partitions.every((partition) => partition.errorCode === 0)) return;
+  }
+}

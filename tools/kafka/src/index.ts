@@ -1,0 +1,2 @@
+export { kafkaVersion, whyNoKafka } from './distribution.ts';
+export { KafkaServer, kafkaTool } from './kafka-server.ts';
