@@ -66,7 +66,8 @@ function makeTables(): Int32Array {
 /** `@node-rs/crc32` is optional: its absence on this platform is no error. */
 function loadNative(): typeof native {
   try {
-    return (createRequire(import.meta.url)('@node-rs/crc32') as { crc32c(bytes: Uint8Array): number }).crc32c;
+    return (createRequire(import.meta.url)('@node-rs/crc32') as { readonly crc32c: (bytes: Uint8Array) => number })
+      .crc32c;
   } catch {
     return undefined;
   }

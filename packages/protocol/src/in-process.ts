@@ -100,7 +100,7 @@ class ChannelEnd implements InProcessChannel {
         }
       }
     }
-    if (!this.#isPeerClosed || this.#isClosed || this.#arriving.length > 0) return;
+    if (!this.#isPeerClosed || this.#isClosed || (this.#arriving.length > 0 && listener !== null)) return;
     this.#isClosed = true;
     this.#closeListener?.();
   }

@@ -43,6 +43,12 @@ export {
   validateBatch,
   type BatchHeader,
 } from './records/batch.ts';
+export {
+  endTransactionRecord,
+  transactionMarkerOf,
+  type EndTransactionRecord,
+  type TransactionMarker,
+} from './records/control-record.ts';
 export { RecordBatchWriter, type CloseBatchOptions } from './records/record-batch-writer.ts';
 export { RecordReader, type HeaderEntry } from './records/record-reader.ts';
 export type { ApiSchema, Decoded, Encodable, Field, MessageSchema, PrimitiveType, VersionRange } from './schema.ts';

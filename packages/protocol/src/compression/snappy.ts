@@ -16,11 +16,14 @@ const options = { copyOutputData: true, asBuffer: true } as const;
 const require = createRequire(import.meta.url);
 const native: NativeSnappy | undefined = loadNative();
 /** Plain JavaScript; has no types of its own. */
-const compressPortable = (require('snappyjs') as { compress(bytes: Uint8Array): Uint8Array }).compress;
+const compressPortable = (require('snappyjs') as { readonly compress: (bytes: Uint8Array) => Uint8Array }).compress;
 
 interface NativeSnappy {
-  compressSync(bytes: Uint8Array, options: { readonly copyOutputData: true }): Uint8Array;
-  uncompressSync(bytes: Uint8Array, options: { readonly copyOutputData: true; readonly asBuffer: true }): Uint8Array;
+  readonly compressSync: (bytes: Uint8Array, options: { readonly copyOutputData: true }) => Uint8Array;
+  readonly uncompressSync: (
+    bytes: Uint8Array,
+    options: { readonly copyOutputData: true; readonly asBuffer: true },
+  ) => Uint8Array;
 }
 
 export function snappyCompress(bytes: Uint8Array): Uint8Array {

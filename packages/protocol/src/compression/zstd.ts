@@ -6,8 +6,8 @@ import { scanZstd } from './zstd-frames.ts';
 
 /** Node has zstd since 22.15 and 23.8; `@types/node` 20 does not know it. */
 interface ZlibWithZstd {
-  zstdCompressSync?(bytes: Uint8Array): Uint8Array;
-  zstdDecompressSync?(bytes: Uint8Array, options: { readonly maxOutputLength: number }): Uint8Array;
+  readonly zstdCompressSync?: (bytes: Uint8Array) => Uint8Array;
+  readonly zstdDecompressSync?: (bytes: Uint8Array, options: { readonly maxOutputLength: number }) => Uint8Array;
 }
 
 /** `@foxglove/wasm-zstd`, for older Nodes. */

@@ -3,7 +3,7 @@ import type { CompressionType } from '../compression/compression-type.ts';
 import { stringBytes } from '../codec/writer.ts';
 import { ProtocolError } from '../errors.ts';
 import { batchHeaderBytes, compressionBits, lengthPrefixBytes, setCrc, setInt64, viewOf } from './batch.ts';
-import type { HeaderEntry } from './record-reader.ts';
+import type { HeaderEntry, RecordReader } from './record-reader.ts';
 import { varintBytes, writeVarint } from './varint.ts';
 
 export interface CloseBatchOptions {
@@ -21,6 +21,14 @@ export interface CloseBatchOptions {
   readonly isTransactional?: boolean | undefined;
   /** The batch holds one control record. */
   readonly isControl?: boolean | undefined;
+  /** Default: that of the last record. Compaction keeps the original's, whatever it dropped. */
+  readonly lastOffsetDelta?: number | undefined;
+  /** Default: the largest of the records; −1 without records. */
+  readonly maxTimestampMs?: number | undefined;
+  /** All records have the time `maxTimestampMs`: the broker's when it appended them. */
+  readonly isLogAppendTime?: boolean | undefined;
+  /** The base time that `reset` was given is the delete horizon (KIP-534). */
+  readonly hasDeleteHorizon?: boolean | undefined;
 }
 
 const defaultInitialBytes = 16_384;
@@ -32,18 +40,25 @@ export class RecordBatchWriter {
   #buffer: Buffer;
   #position: number = batchHeaderBytes;
   #recordCount = 0;
-  #baseTimestamp = 0;
-  #maxTimestamp = 0;
+  #lastOffsetDelta = -1;
+  #baseTimestamp: number | null = null;
+  #maxTimestamp = -1;
 
   /** `initialBytes`: default 16 KiB. */
   constructor(options: { readonly initialBytes?: number | undefined } = {}) {
     this.#buffer = Buffer.allocUnsafeSlow(Math.max(options.initialBytes ?? defaultInitialBytes, batchHeaderBytes));
   }
 
-  /** Begins a new batch in the same memory. */
-  reset(): void {
+  /**
+   * Begins a new batch in the same memory. `baseTimestamp`: what times are counted from, as a delete horizon (KIP-534);
+   * default: the first record's time.
+   */
+  reset(options: { readonly baseTimestamp?: number | undefined } = {}): void {
     this.#position = batchHeaderBytes;
     this.#recordCount = 0;
+    this.#lastOffsetDelta = -1;
+    this.#baseTimestamp = options.baseTimestamp ?? null;
+    this.#maxTimestamp = -1;
   }
 
   /**
@@ -56,40 +71,16 @@ export class RecordBatchWriter {
     value: Uint8Array | null,
     headers: readonly HeaderEntry[] = noHeaders,
   ): void {
-    if (!Number.isSafeInteger(timestampMs)) {
-      throw new ProtocolError(`Cannot write a record: its time is not a safe integer: ${timestampMs}.`, {
-        timestampMs,
-      });
-    }
-    if (this.#recordCount === 0) {
-      this.#baseTimestamp = timestampMs;
-      this.#maxTimestamp = timestampMs;
-    }
-    const timestampDelta = timestampMs - this.#baseTimestamp;
     const keyLength = key === null ? -1 : key.byteLength;
     const valueLength = value === null ? -1 : value.byteLength;
-    let bodyBytes =
-      1 +
-      varintBytes(timestampDelta) +
-      varintBytes(this.#recordCount) +
-      varintBytes(keyLength) +
-      Math.max(keyLength, 0) +
-      varintBytes(valueLength) +
-      Math.max(valueLength, 0) +
-      varintBytes(headers.length);
+    let headersBytes = varintBytes(headers.length);
     for (const [name, content] of headers) {
       const nameBytes = stringBytes(name);
-      bodyBytes += varintBytes(nameBytes) + nameBytes;
-      bodyBytes += content === null ? 1 : varintBytes(content.byteLength) + content.byteLength;
+      headersBytes += varintBytes(nameBytes) + nameBytes;
+      headersBytes += content === null ? 1 : varintBytes(content.byteLength) + content.byteLength;
     }
-    const needed = this.#position + varintBytes(bodyBytes) + bodyBytes;
-    if (needed > this.#buffer.byteLength) this.#grow(needed);
-
+    let at = this.#begin(timestampMs, this.#lastOffsetDelta + 1, keyLength, valueLength, headersBytes);
     const buffer = this.#buffer;
-    let at = writeVarint(buffer, this.#position, bodyBytes);
-    buffer[at++] = 0;
-    at = writeVarint(buffer, at, timestampDelta);
-    at = writeVarint(buffer, at, this.#recordCount);
     at = writeVarint(buffer, at, keyLength);
     if (key !== null) at = copy(buffer, at, key);
     at = writeVarint(buffer, at, valueLength);
@@ -102,8 +93,59 @@ export class RecordBatchWriter {
       if (content !== null) at = copy(buffer, at, content);
     }
     this.#position = at;
+  }
+
+  /**
+   * Copies the reader's current record, with its time, and its offset counted from the reader's batch: for compaction, which
+   * drops records and keeps offsets, and for compressing anew.
+   */
+  appendFrom(reader: RecordReader): void {
+    const { bytes, keyPosition, keyLength, valuePosition, valueLength, headersPosition, headersBytes } = reader;
+    const offsetDelta = reader.offset - reader.header.baseOffset;
+    let at = this.#begin(reader.timestampMs, offsetDelta, keyLength, valueLength, headersBytes);
+    const buffer = this.#buffer;
+    at = writeVarint(buffer, at, keyLength);
+    at = copyRange(buffer, at, bytes, keyPosition, keyLength);
+    at = writeVarint(buffer, at, valueLength);
+    at = copyRange(buffer, at, bytes, valuePosition, valueLength);
+    this.#position = copyRange(buffer, at, bytes, headersPosition, headersBytes);
+  }
+
+  /** Writes a record up to its key, for which there is room then. Gives the position of the key's length. */
+  #begin(
+    timestampMs: number,
+    offsetDelta: number,
+    keyLength: number,
+    valueLength: number,
+    headersBytes: number,
+  ): number {
+    if (!Number.isSafeInteger(timestampMs)) {
+      throw new ProtocolError(`Cannot write a record: its time is not a safe integer: ${timestampMs}.`, {
+        timestampMs,
+      });
+    }
+    this.#baseTimestamp ??= timestampMs;
+    const timestampDelta = timestampMs - this.#baseTimestamp;
+    const bodyBytes =
+      1 +
+      varintBytes(timestampDelta) +
+      varintBytes(offsetDelta) +
+      varintBytes(keyLength) +
+      Math.max(keyLength, 0) +
+      varintBytes(valueLength) +
+      Math.max(valueLength, 0) +
+      headersBytes;
+    const needed = this.#position + varintBytes(bodyBytes) + bodyBytes;
+    if (needed > this.#buffer.byteLength) this.#grow(needed);
+    const buffer = this.#buffer;
+    let at = writeVarint(buffer, this.#position, bodyBytes);
+    buffer[at++] = 0;
+    at = writeVarint(buffer, at, timestampDelta);
+    at = writeVarint(buffer, at, offsetDelta);
     this.#recordCount++;
+    this.#lastOffsetDelta = offsetDelta;
     if (timestampMs > this.#maxTimestamp) this.#maxTimestamp = timestampMs;
+    return at;
   }
 
   get recordCount(): number {
@@ -131,12 +173,17 @@ export class RecordBatchWriter {
     view.setInt32(8, sizeBytes - lengthPrefixBytes);
     view.setInt32(12, options.partitionLeaderEpoch ?? -1);
     view.setInt8(16, 2);
-    const transactionalBit = options.isTransactional === true ? 0x10 : 0;
-    const controlBit = options.isControl === true ? 0x20 : 0;
-    view.setInt16(21, compressionBits(compression) | transactionalBit | controlBit);
-    view.setInt32(23, Math.max(this.#recordCount - 1, 0));
-    setInt64(view, 27, this.#recordCount === 0 ? -1 : this.#baseTimestamp);
-    setInt64(view, 35, this.#recordCount === 0 ? -1 : this.#maxTimestamp);
+    view.setInt16(
+      21,
+      compressionBits(compression) |
+        (options.isLogAppendTime === true ? 0x08 : 0) |
+        (options.isTransactional === true ? 0x10 : 0) |
+        (options.isControl === true ? 0x20 : 0) |
+        (options.hasDeleteHorizon === true ? 0x40 : 0),
+    );
+    view.setInt32(23, options.lastOffsetDelta ?? Math.max(this.#lastOffsetDelta, 0));
+    setInt64(view, 27, this.#baseTimestamp ?? -1);
+    setInt64(view, 35, options.maxTimestampMs ?? this.#maxTimestamp);
     setInt64(view, 43, options.producerId ?? -1);
     view.setInt16(51, options.producerEpoch ?? -1);
     view.setInt32(53, options.baseSequence ?? -1);
@@ -160,4 +207,10 @@ function copy(buffer: Buffer, at: number, bytes: Uint8Array): number {
   if (byteLength > shortBytes) buffer.set(bytes, at);
   else for (let i = 0; i < byteLength; i++) buffer[at + i] = bytes[i]!;
   return at + byteLength;
+}
+
+function copyRange(buffer: Buffer, at: number, bytes: Uint8Array, position: number, length: number): number {
+  if (length > shortBytes) buffer.set(bytes.subarray(position, position + length), at);
+  else for (let i = 0; i < length; i++) buffer[at + i] = bytes[position + i]!;
+  return at + Math.max(length, 0);
 }

@@ -123,9 +123,9 @@ export class RecordReader {
     if (valueLength > 0) this.#position += valueLength;
     if (valueLength < -1 || this.#position > end) throw this.#corruptRecord(`has a value of ${valueLength} bytes`);
 
+    this.#headersPosition = this.#position;
     const headerCount = this.#varint();
     this.#headerCount = headerCount;
-    this.#headersPosition = this.#position;
     this.#recordEnd = end;
     if (headerCount === 0) {
       if (this.#position !== end) throw this.#corruptRecord(`has ${end - this.#position} bytes too many`);
@@ -193,6 +193,15 @@ export class RecordReader {
     return this.#headerCount;
   }
 
+  /** Where the headers lie in `bytes`, with their count in front: to copy them as they are. */
+  get headersPosition(): number {
+    return this.#headersPosition;
+  }
+
+  get headersBytes(): number {
+    return this.#recordEnd - this.#headersPosition;
+  }
+
   /** Decoded when asked for. Values are views. @throws `CorruptBatchError` */
   headers(): readonly HeaderEntry[] {
     if (this.#headerCount === 0) return noHeaders;
@@ -200,6 +209,7 @@ export class RecordReader {
     const end = this.#recordEnd;
     const headers: HeaderEntry[] = [];
     this.#position = this.#headersPosition;
+    this.#varint();
     for (let i = 0; i < this.#headerCount; i++) {
       const nameLength = this.#varint();
       const nameEnd = this.#position + nameLength;
