@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '@millrace/client';
 import { createTopics as createFlightTopics, FlightData, processedCount, topology } from '@millrace/flights';
-import { checkEntries, checkFlights, checkPlain } from './check.ts';
+import { checkEntries, checkFlights, checkPlain, isCopied } from './check.ts';
 import { Supervised, spawnScript, spawnWorker } from './supervised.ts';
 import { copies, entries, plain } from './topics.ts';
 
@@ -70,7 +70,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
     await writer.stop();
     await idempotent.stop();
     await using client = await connect(address);
-    await until('the copiers are at the end', () => isCopied(client));
+    await until('every entry has its copy', () => isCopied(client));
     await until('the flights are counted', async () => {
       const flightCount = (await FlightData.read('20k')).length;
       return (await processedCount(client, topology.applicationId)) === flightCount;
@@ -105,11 +105,6 @@ async function connect(address: string): Promise<Client> {
       await sleep(100);
     }
   }
-}
-
-async function isCopied(client: Client): Promise<boolean> {
-  const lags = await client.admin.listConsumerGroupOffsets('chaos-copiers');
-  return lags.length === 3 && lags.every(({ lagRecords }) => lagRecords === 0);
 }
 
 async function count(client: Client, topic: string): Promise<number> {

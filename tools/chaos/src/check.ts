@@ -76,6 +76,11 @@ function lost(name: string, partitions: readonly Entry[][], acknowledgedNumbers:
   return missing.length === 0 ? [] : [`${name}: ${missing.length} acknowledged are lost, the first is ${missing[0]}`];
 }
 
+/** Whether every committed entry has its copy. Not by lag: markers and aborted records at the end have offsets too. */
+export async function isCopied(client: Client): Promise<boolean> {
+  return (await copied(client, await numbersOf(client, entries))).length === 0;
+}
+
 async function copied(client: Client, originals: readonly Entry[][]): Promise<string[]> {
   const found = await numbersOf(client, copies);
   return originals.flatMap((original, partition) => {
