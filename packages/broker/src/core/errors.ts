@@ -56,6 +56,19 @@ export class NotListeningError extends MillraceError {
   }
 }
 
+/** Only a broker in memory can forget everything. */
+export class NotInMemoryError extends MillraceError {
+  readonly code = 'NOT_IN_MEMORY';
+  constructor(directory: string) {
+    super(
+      `The broker's data is in ${directory}: only one opened with data: 'memory' can be reset. Delete its topics.`,
+      {
+        context: { directory },
+      },
+    );
+  }
+}
+
 /** The broker was closed, or is closing. */
 export class BrokerClosedError extends MillraceError {
   readonly code = 'BROKER_CLOSED';

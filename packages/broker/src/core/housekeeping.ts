@@ -21,7 +21,7 @@ export class Housekeeping {
     readonly config: BrokerConfig;
     readonly logs: () => Iterable<PartitionLog>;
     /** Asked for when there is something to compact, so that no thread is started before. */
-    readonly compactor: () => Compactor;
+    readonly compactor?: (() => Compactor) | undefined;
   }) {
     this.#clock = options.clock;
     this.#logger = options.logger;

@@ -24,6 +24,8 @@ export interface TopicsOptions {
   readonly tailCache: TailCache;
   /** The epoch written by the last clean close; undefined: there was none. */
   readonly closedCleanlyAt: number | undefined;
+  /** Given to a data directory that has none yet. Default: a random one. */
+  readonly clusterId?: string | undefined;
 }
 
 export interface NewTopic {
@@ -79,7 +81,8 @@ export class Topics implements Partitions {
     this.#options = options;
     this.#metadata = metadata;
     this.#closedCleanly = closedCleanly;
-    this.clusterId = state.clusterId ?? Buffer.from(uuidBytes(options.random)).toString('base64url');
+    this.clusterId =
+      state.clusterId ?? options.clusterId ?? Buffer.from(uuidBytes(options.random)).toString('base64url');
     this.brokerEpoch = state.brokerEpoch + 1;
     this.producerIds = new ProducerIdBlocks(state.nextProducerId, (nextProducerId) =>
       metadata.append([[{ subject: 'producerIds' }, { subject: 'producerIds', nextProducerId }]]),
@@ -161,6 +164,10 @@ export class Topics implements Partitions {
 
   all(): Iterable<TopicState> {
     return this.#byName.values();
+  }
+
+  get topicCount(): number {
+    return this.#byName.size;
   }
 
   /** Of all topics, internal ones included. */

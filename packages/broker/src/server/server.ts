@@ -43,7 +43,7 @@ export class Server {
     readonly network: Network;
     readonly logger: Logger;
     readonly config: BrokerConfig;
-    readonly handlers: HandlerRegistry;
+    readonly handlers: () => HandlerRegistry;
   }) {
     const { clock, config, handlers, logger } = options;
     this.#clock = clock;
@@ -125,6 +125,13 @@ export class Server {
       });
     }
     this.#cancelSweep?.();
+  }
+
+  /** The broker cannot go on: cuts every connection, and accepts none. */
+  abort(): void {
+    this.#isClosed = true;
+    for (const listener of this.#listeners) void listener.close();
+    for (const session of this.#sessions) session.destroy();
   }
 
   #accept(connection: Connection, advertised: { readonly host: string; readonly port: number }): void {

@@ -14,7 +14,8 @@ export interface SessionLimits {
 
 /** What a session needs of its server. */
 export interface SessionHost {
-  readonly handlers: HandlerRegistry;
+  /** Asked for each request: a broker in memory that is reset gets others. */
+  readonly handlers: () => HandlerRegistry;
   readonly logger: Logger;
   readonly limits: SessionLimits;
   readonly traffic: Traffic;
@@ -65,6 +66,7 @@ export class Session implements ConnectionContext {
   #isFlushScheduled = false;
   /** Nothing more begins; the connection ends when all is answered. */
   #isDraining = false;
+  #isEnded = false;
   #isClosed = false;
 
   constructor(
@@ -202,21 +204,21 @@ export class Session implements ConnectionContext {
   #handlerOfKey(frame: Uint8Array): Handler | undefined {
     return frame.length < 4
       ? undefined
-      : this.#host.handlers.find((frame[0]! << 8) | frame[1]!, (frame[2]! << 8) | frame[3]!);
+      : this.#host.handlers().find((frame[0]! << 8) | frame[1]!, (frame[2]! << 8) | frame[3]!);
   }
 
   #start(frame: Uint8Array): void {
     let entry: InFlight | undefined;
     try {
       const header = decodeRequestHeader(frame);
-      const handler = this.#host.handlers.find(header.apiKey, header.apiVersion);
+      const handler = this.#host.handlers().find(header.apiKey, header.apiVersion);
       if (handler === undefined) {
         if (header.apiKey !== apis.apiVersions.key) {
           this.#fail(new UnservedRequest(header.apiKey, header.apiVersion), 'info');
           return;
         }
         entry = this.#enter(frame.length, false);
-        this.#finish(entry, unsupportedApiVersions(this.#host.handlers, header.correlationId));
+        this.#finish(entry, unsupportedApiVersions(this.#host.handlers(), header.correlationId));
         return;
       }
       const counts = this.#host.traffic.requestCounts;
@@ -280,11 +282,12 @@ export class Session implements ConnectionContext {
     this.#waiting = [];
     this.#waitingBytes = 0;
     this.#inFlight.length = 0;
-    this.flush();
-    this.#transport.end();
+    this.#finishDraining();
   }
 
   #finishDraining(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
     this.flush();
     if (!this.#isClosed) this.#transport.end();
   }

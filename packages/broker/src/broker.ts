@@ -1,0 +1,256 @@
+import {
+  memoryFileSystem,
+  nodePlatform,
+  silentLogger,
+  type Clock,
+  type FileSystem,
+  type Logger,
+  type Platform,
+} from '@millrace/platform';
+import type { InProcessChannel, InProcessEndpoint } from '@millrace/protocol';
+import { BrokerCore } from './broker-core.ts';
+import type { BrokerOptions, Listener } from './broker-options.ts';
+import { brokerConfigFrom, type BrokerConfig } from './core/broker-config.ts';
+import { BrokerClosedError, NotInMemoryError, NotListeningError } from './core/errors.ts';
+import { DataDirectory } from './data-directory.ts';
+import { MetricsReader, type BrokerMetrics, type MetricSources } from './metrics.ts';
+import { Server } from './server/server.ts';
+
+const defaultTailCacheBytes = 64 * 1024 * 1024;
+const defaultCloseTimeoutMs = 10_000;
+const memoryDirectory = '/memory';
+
+/**
+ * An open broker. Give it to a client or a pipeline as its cluster: no socket, the same protocol, the same guarantees.
+ *
+ *     await using broker = await Broker.open({ data: './data', listen: { port: 9092 } });
+ */
+export class Broker implements InProcessEndpoint, AsyncDisposable {
+  readonly #platform: Platform;
+  readonly #logger: Logger;
+  readonly #options: BrokerOptions;
+  readonly #config: BrokerConfig;
+  readonly #directory: DataDirectory;
+  readonly #server: Server;
+  readonly #metrics: MetricsReader;
+  readonly #onAbort: () => void;
+  #core: BrokerCore | undefined;
+  #addresses: readonly HostAndPort[] = [];
+  #failure: Error | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(parts: {
+    readonly platform: Platform;
+    readonly options: BrokerOptions;
+    readonly config: BrokerConfig;
+    readonly directory: DataDirectory;
+  }) {
+    const { platform, options, config, directory } = parts;
+    this.#platform = platform;
+    this.#logger = options.logger ?? silentLogger;
+    this.#options = options;
+    this.#config = config;
+    this.#directory = directory;
+    this.#server = new Server({
+      clock: platform.clock,
+      network: platform.network,
+      logger: this.#logger,
+      config,
+      handlers: () => this.#core!.handlers, // nobody is connected before it is open
+    });
+    this.#metrics = new MetricsReader(platform.clock, () => this.#metricSources());
+    this.#onAbort = () => {
+      this.close().catch((error: unknown) => this.#logger.error({ error }, 'closing the broker failed'));
+    };
+  }
+
+  /**
+   * Recovers the logs, then listens.
+   * @throws `DATA_DIR_LOCKED`: another broker has the directory
+   * @throws `FILE_SYSTEM_ERROR`: the directory cannot be made, read or written
+   * @throws `CORRUPT_LOG`: files contradict each other in a way that recovery cannot mend
+   * @throws `PORT_IN_USE`, `NETWORK_ERROR`: a listener's port is taken, or its host is none of this machine's
+   * @throws `UNKNOWN_CONFIG`, `INVALID_CONFIG`
+   */
+  static async open(options: BrokerOptions): Promise<Broker> {
+    const config = brokerConfigFrom(options.config ?? {});
+    options.signal?.throwIfAborted();
+    const given = options.platform ?? nodePlatform();
+    const platform = options.data === 'memory' ? { ...given, files: memoryFileSystem() } : given;
+    const path = options.data === 'memory' ? memoryDirectory : options.data;
+    const directory = await DataDirectory.open(path, platform.files);
+    const broker = new Broker({ platform, options, config, directory });
+    try {
+      await broker.#start();
+    } catch (error) {
+      await broker.#giveUp();
+      throw error;
+    }
+    return broker;
+  }
+
+  async #start(): Promise<void> {
+    const { listen = [], signal } = this.#options;
+    this.#core = await this.#openCore(this.#platform.files, this.#directory.closedCleanlyAt);
+    const addresses: HostAndPort[] = [];
+    for (const listener of [listen].flat() as readonly Listener[]) {
+      const { port, host = '127.0.0.1', advertised, tls } = listener;
+      addresses.push(await this.#server.listen({ port, host, advertised, tls }));
+    }
+    this.#addresses = addresses;
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (signal?.aborted) this.#onAbort();
+    this.#logger.info({ addresses, clusterId: this.clusterId }, 'the broker is open');
+  }
+
+  /** `host:port` of the first listener. @throws `NOT_LISTENING` */
+  get address(): string {
+    const first = this.#addresses[0];
+    if (first === undefined) throw new NotListeningError();
+    return first.host.includes(':') ? `[${first.host}]:${first.port}` : `${first.host}:${first.port}`;
+  }
+
+  /** 22 letters that name the data: they stay as long as the directory does. */
+  get clusterId(): string {
+    return this.#openCoreOrThrow().topics.clusterId;
+  }
+
+  /** The broker's figures now. Cheap enough to be asked every second. */
+  metrics(): BrokerMetrics {
+    return this.#metrics.read();
+  }
+
+  /**
+   * Opens a connection within the process.
+   * @throws `BROKER_CLOSED`
+   */
+  dial(): InProcessChannel {
+    this.#openCoreOrThrow();
+    return this.#server.dial(this.#addresses[0] ?? { host: '127.0.0.1', port: 0 });
+  }
+
+  /**
+   * Forgets every topic, group and transaction: a clean broker between two tests. Connections stay; what they wait for is answered.
+   * @throws `NOT_IN_MEMORY` unless `data` is `'memory'`
+   */
+  async reset(): Promise<void> {
+    const before = this.#openCoreOrThrow();
+    if (this.#options.data !== 'memory') throw new NotInMemoryError(this.#options.data);
+    before.stop();
+    this.#core = await this.#openCore(memoryFileSystem(), undefined, before.topics.clusterId);
+    await before.close();
+  }
+
+  /**
+   * Answers what is in flight, syncs, closes. Idempotent. Requests that are not answered after `timeoutMs` (default 10,000) are cut.
+   * @throws `KAFKA_STORAGE_ERROR` if the disk has failed
+   */
+  close(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
+    this.#closing ??= this.#close(options.timeoutMs ?? defaultCloseTimeoutMs);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    await this.#server.stopAccepting();
+    this.#core?.stop();
+    await this.#server.close(timeoutMs);
+    const isDone = await within(this.#platform.clock, timeoutMs, this.#closeData());
+    if (isDone) {
+      this.#directory.release();
+      this.#logger.info({}, 'the broker is closed');
+      return;
+    }
+    // The lock stays with the process: whoever opened the directory now would write beside what is still under way.
+    this.#logger.error({ timeoutMs }, 'the disk does not answer: the broker is closed without waiting for it');
+  }
+
+  async #closeData(): Promise<void> {
+    const core = this.#core;
+    if (core === undefined) return;
+    try {
+      await core.close();
+      await this.#directory.markClean(core.topics.brokerEpoch);
+    } catch (error) {
+      this.#directory.release();
+      throw error;
+    }
+  }
+
+  /** Opening failed: what was opened is closed, and the first error is what counts. */
+  async #giveUp(): Promise<void> {
+    try {
+      await this.close({ timeoutMs: 1000 });
+    } catch (error) {
+      this.#logger.error({ error }, 'closing after a failed start failed, too');
+      this.#directory.release();
+    }
+  }
+
+  #openCore(files: FileSystem, closedCleanlyAt: number | undefined, clusterId?: string): Promise<BrokerCore> {
+    const { clock, random } = this.#platform;
+    return BrokerCore.open({
+      directory: this.#directory.path,
+      files,
+      clock,
+      random,
+      logger: this.#logger,
+      config: this.#config,
+      givenConfigs: new Set(Object.keys(this.#options.config ?? {})),
+      flush: this.#options.data === 'memory' ? 'os' : (this.#options.flush ?? 'commit'),
+      tailCacheMaxBytes: this.#options.tailCacheMaxBytes ?? defaultTailCacheBytes,
+      closedCleanlyAt,
+      clusterId,
+      responseBudget: () => this.#server.responseBudgetBytes,
+      onFailure: (error) => this.#onFailure(error),
+    });
+  }
+
+  #openCoreOrThrow(): BrokerCore {
+    if (this.#core === undefined || this.#closing !== undefined) throw new BrokerClosedError(this.#failure);
+    return this.#core;
+  }
+
+  /** The disk has failed. Nothing more can be acknowledged, and clients that wait must not wait for ever. */
+  #onFailure(error: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#logger.error({ error: error.stack }, 'the broker cannot go on: its connections are cut');
+    this.#server.abort();
+    this.#options.onFailure?.(error);
+  }
+
+  #metricSources(): MetricSources {
+    const core = this.#openCoreOrThrow();
+    return {
+      traffic: this.#server.traffic,
+      handlers: core.handlers,
+      connectionCount: this.#server.connectionCount,
+      topicCount: core.topics.topicCount,
+      partitionCount: core.topics.partitionCount,
+      logBytes: core.logBytes,
+      parkedFetchCount: core.fetcher.parkedCount,
+      tailCacheBytes: core.tailCache.usedBytes,
+    };
+  }
+}
+
+interface HostAndPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Whether `task` is done in time. Its failure is thrown. */
+async function within(clock: Clock, timeoutMs: number, task: Promise<void>): Promise<boolean> {
+  let cancel = (): void => {};
+  const timedOut = new Promise<false>((resolve) => (cancel = clock.after(timeoutMs, () => resolve(false))));
+  try {
+    return await Promise.race([task.then(() => true), timedOut]);
+  } finally {
+    cancel();
+  }
+}
