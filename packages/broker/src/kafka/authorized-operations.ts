@@ -26,6 +26,8 @@ export const topicOperations: number = bitsOf(
   'alterConfigs',
 );
 
+export const groupOperations: number = bitsOf('read', 'delete', 'describe', 'describeConfigs', 'alterConfigs');
+
 export const clusterOperations: number = bitsOf(
   'create',
   'alter',

@@ -10,6 +10,11 @@ export function errorCodeOf(error: unknown, logger: Logger): number {
   return errorCodes.UNKNOWN_SERVER_ERROR;
 }
 
+/** The number of a result's error; null: none. */
+export function codeOf(error: ErrorName | null): number {
+  return error === null ? errorCodes.NONE : errorCodes[error];
+}
+
 /** What the client may be told of a thrown error. */
 export function errorMessageOf(error: unknown): string {
   return isKafkaError(error) ? error.message : 'The broker failed unexpectedly: see its log.';

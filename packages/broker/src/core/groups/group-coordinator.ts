@@ -2,7 +2,7 @@ import type { Clock, Logger, Random } from '@millrace/platform';
 import type { BrokerConfig } from '../broker-config.ts';
 import { InternalTopicLog, type CoordinatorLog } from '../coordinator-log.ts';
 import type { Coordinator, CoreServices } from '../core-services.ts';
-import type { ErrorName } from '../errors.ts';
+import { RequestRefusedError, type ErrorName } from '../errors.ts';
 import {
   GroupMembership,
   type JoinRequest,
@@ -153,7 +153,9 @@ export class GroupCoordinator implements Coordinator {
     return this.#membership.heartbeat(request);
   }
 
+  /** @throws {RequestRefusedError} for an empty group id */
   leave(groupId: string, members: readonly LeavingMember[]): readonly LeaveResult[] {
+    if (groupId === '') throw new RequestRefusedError('INVALID_GROUP_ID', 'A group id must not be empty.');
     return this.#membership.leave(groupId, members);
   }
 

@@ -347,7 +347,7 @@ export class GroupMembership {
 
   #completeJoin(group: Group): void {
     this.#cancelTimer(this.#joinTimers, group);
-    for (const member of [...group.members]) {
+    for (const member of group.members) {
       // Static members keep their place until their session ends.
       if (member.answerJoin === null && !member.isStatic) this.#remove(group, member.memberId);
     }
@@ -370,7 +370,7 @@ export class GroupMembership {
       this.#expirePendingSyncs(group, generationId),
     );
     this.#logger.info({ group: group.groupId, generation: generationId, members: group.memberCount }, 'group joined');
-    for (const member of [...group.members]) {
+    for (const member of group.members) {
       this.#sessions.extend(group, member.memberId, member.sessionTimeoutMs);
       group.completeJoin(member, group.joinResult(member));
     }
@@ -480,7 +480,7 @@ export class GroupMembership {
 
   /** A session that ended while its SyncGroup was parked was let pass, so it starts anew. */
   #answerSyncs(group: Group, resultOf: (member: Member) => SyncResult): void {
-    for (const member of [...group.members]) {
+    for (const member of group.members) {
       if (group.completeSync(member, resultOf(member))) {
         this.#sessions.extend(group, member.memberId, member.sessionTimeoutMs);
       }

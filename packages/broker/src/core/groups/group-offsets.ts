@@ -191,11 +191,7 @@ export class GroupOffsets {
     await appended.done;
   }
 
-  #write(
-    partition: number,
-    records: readonly CoordinatorRecord[],
-    producer?: TransactionalProducer,
-  ): AppendedRecords {
+  #write(partition: number, records: readonly CoordinatorRecord[], producer?: TransactionalProducer): AppendedRecords {
     try {
       return this.#log.append(partition, records, producer);
     } catch (error) {
@@ -378,7 +374,7 @@ export class GroupOffsets {
   async expire(): Promise<void> {
     const nowMs = this.#clock.now();
     const done: Promise<void>[] = [];
-    for (const group of [...this.#groups.values()]) {
+    for (const group of this.#groups.values()) {
       const expired: { readonly topic: string; readonly partition: number }[] = [];
       let keptCount = 0;
       for (const [topic, partition, value] of group.offsets) {

@@ -1,0 +1,59 @@
+import type { Logger } from '@millrace/platform';
+import { apis } from '@millrace/protocol';
+import { RequestRefusedError, type ErrorName } from '../core/errors.ts';
+import type { GroupCoordinator } from '../core/groups/group-coordinator.ts';
+import type { TransactionCoordinator } from '../core/transactions/transaction-coordinator.ts';
+import { byTopic } from './by-topic.ts';
+import { codeOf, errorCodeOf } from './error-codes.ts';
+import { handlerOf, type Handler } from './handler.ts';
+
+/**
+ * TxnOffsetCommit: offsets that count once the transaction commits. Version 5 would add them to the transaction by itself
+ * (KIP-890 part 2), which needs `transaction.version` 2.
+ */
+export function txnOffsetCommit(parts: {
+  readonly groups: GroupCoordinator;
+  readonly transactions: TransactionCoordinator;
+  readonly verifies: boolean;
+  readonly logger: Logger;
+}): Handler {
+  const { groups, transactions, verifies, logger } = parts;
+  return handlerOf(apis.txnOffsetCommit, [0, 4], async (request) => {
+    const { producerId, producerEpoch, groupId } = request;
+    const offsets = request.topics.flatMap(({ name, partitions }) =>
+      partitions.map((partition) => ({
+        topic: name,
+        partition: partition.partitionIndex,
+        offset: partition.committedOffset,
+        leaderEpoch: partition.committedLeaderEpoch,
+        metadata: partition.committedMetadata,
+      })),
+    );
+    try {
+      if (verifies) refuse(await transactions.verifyGroup(request));
+      const results = await groups.commitTransactionalOffsets({
+        groupId,
+        generationId: request.generationId,
+        memberId: request.memberId,
+        groupInstanceId: request.groupInstanceId,
+        producer: { producerId, producerEpoch },
+        offsets,
+      });
+      return {
+        topics: byTopic(results, ({ partition, error }) => ({ partitionIndex: partition, errorCode: codeOf(error) })),
+      };
+    } catch (error) {
+      const errorCode = errorCodeOf(error, logger);
+      return { topics: byTopic(offsets, ({ partition }) => ({ partitionIndex: partition, errorCode })) };
+    }
+  });
+}
+
+/** Up to version 4 clients know these two for what the verification found, and abort, or stop as fenced. */
+function refuse(error: ErrorName | null): void {
+  if (error === null) return;
+  throw new RequestRefusedError(
+    error === 'PRODUCER_FENCED' ? 'INVALID_PRODUCER_EPOCH' : 'INVALID_TXN_STATE',
+    `The offsets of the group are not part of the producer's transaction (${error}): send AddOffsetsToTxn before them.`,
+  );
+}
