@@ -1,4 +1,4 @@
-import type { Coordinator, CoreServices, TransactionVerifier } from '../core/core-services.ts';
+import type { Coordinator, CoreServices } from '../core/core-services.ts';
 import { produce } from './00-produce.ts';
 import { fetch } from './01-fetch.ts';
 import { listOffsets } from './02-list-offsets.ts';
@@ -13,16 +13,17 @@ import { alterConfigs } from './33-alter-configs.ts';
 import { createPartitions } from './37-create-partitions.ts';
 import { incrementalAlterConfigs } from './44-incremental-alter-configs.ts';
 import { describeCluster } from './60-describe-cluster.ts';
+import { createCoordinatorHandlers } from './coordinator-handlers.ts';
 import type { Handler } from './handler.ts';
 import type { KafkaServices } from './kafka-services.ts';
 
 /** All that is served, and the coordinators behind it. What is in this list is advertised. */
 export function createHandlers(
-  _core: CoreServices,
+  core: CoreServices,
   parts: Omit<KafkaServices, 'transactions'>,
 ): { readonly handlers: readonly Handler[]; readonly coordinators: readonly Coordinator[] } {
-  const transactions: TransactionVerifier = { isPartitionInTransaction: () => false };
-  const services: KafkaServices = { ...parts, transactions };
+  const coordination = createCoordinatorHandlers(core);
+  const services: KafkaServices = { ...parts, transactions: coordination.transactions };
   const handlers: readonly Handler[] = [
     produce(services),
     fetch(services),
@@ -38,6 +39,7 @@ export function createHandlers(
     createPartitions(services),
     incrementalAlterConfigs(services),
     describeCluster(services),
+    ...coordination.handlers,
   ];
-  return { handlers, coordinators: [] };
+  return { handlers, coordinators: coordination.coordinators };
 }
