@@ -1,4 +1,4 @@
-import type { Serde, Serializer, TopicSink } from '@millrace/serde';
+import type { Serde, TopicSink } from '@millrace/serde';
 import type { OperatorFunction } from 'rxjs';
 import type { Aggregation } from './aggregation.ts';
 import type { ErrorPolicy } from '../errors.ts';
@@ -58,11 +58,12 @@ export interface InternalTopic {
 export interface GlobalTablePlan {
   readonly store: string;
   readonly topic: string;
-  readonly key: Serde<unknown>;
-  readonly value: Serde<unknown>;
+  readonly key: Serde<any>;
+  readonly value: Serde<any>;
   readonly onInvalid: ErrorPolicy;
 }
 
+/** A store, and where its truth is. */
 export interface PlanStore {
   readonly name: string;
   /**
@@ -70,8 +71,8 @@ export interface PlanStore {
    * the other side of a stream-stream join, a list per key and segment. `'timers'`: a list per key.
    */
   readonly kind: 'keyValue' | 'window' | 'join' | 'timers';
-  readonly key: Serde<unknown>;
-  readonly value: Serde<unknown>;
+  readonly key: Serde<any>;
+  readonly value: Serde<any>;
   /** A table's source topic, or a topic of its own. */
   readonly changelog: TopicRef;
   readonly emit: 'commit' | 'update';
@@ -83,6 +84,7 @@ export interface PlanStore {
   readonly subtopology: number;
 }
 
+/** A function that the user gave to an operator; its types were checked where it was given. */
 export type UserFunction<R> = (value: any, key: any, context: any) => R;
 
 interface NodeBase {
@@ -97,11 +99,13 @@ interface NodeBase {
 export interface SourceNode extends NodeBase {
   readonly kind: 'source';
   readonly topic: TopicRef | { readonly kind: 'pattern'; readonly pattern: RegExp };
-  readonly key: Serde<unknown>;
-  readonly value: Serde<unknown>;
+  readonly key: Serde<any>;
+  readonly value: Serde<any>;
   readonly autoOffsetReset: 'earliest' | 'latest';
   readonly timestampMs: ((value: any, key: any, recordMs: number) => number) | undefined;
   readonly onInvalid: ErrorPolicy;
+  /** Of internal topics: null values pass, whatever the serde says. (In any topic they pass to a `tableSource`.) */
+  readonly acceptsNullValues: boolean;
 }
 
 /** One of the operators on a record at a time. */
@@ -125,7 +129,7 @@ export type StatelessNode =
 export interface MapAsyncNode extends NodeBase {
   readonly kind: 'mapAsync';
   readonly call: (value: any, key: any, context: any) => PromiseLike<unknown>;
-  readonly key: Serde<unknown>;
+  readonly key: Serde<any>;
   readonly concurrency: number;
   readonly timeoutMs: number;
   readonly order: 'key' | 'partition' | 'none';
@@ -135,11 +139,13 @@ export interface MapAsyncNode extends NodeBase {
 export interface RepartitionNode extends NodeBase {
   readonly kind: 'repartition';
   readonly topic: TopicRef;
-  readonly key: Serde<unknown>;
-  readonly value: Serde<unknown>;
+  readonly key: Serde<any>;
+  readonly value: Serde<any>;
   readonly partitioner: PartitionerFunction | undefined;
   /** After a re-key a null key is dropped and counted; an explicit repartition keeps it. */
   readonly dropsNullKeys: boolean;
+  /** undefined: as many as what it is co-partitioned with, or as its inputs have. */
+  readonly numPartitions: number | undefined;
 }
 
 export interface ToNode extends NodeBase {
@@ -206,6 +212,9 @@ export type TableEdgeNode =
   | (NodeBase & {
       readonly kind: 'tableGroupBy';
       readonly mapper: (value: any, key: any) => { readonly key: unknown; readonly value: unknown } | null;
+      readonly topic: TopicRef;
+      readonly key: Serde<any>;
+      readonly value: Serde<any>;
     });
 
 export type JoinNode =
@@ -245,6 +254,3 @@ export type PlanNode =
 
 export type NodeKind = PlanNode['kind'];
 export type NodeOf<Kind extends NodeKind> = Extract<PlanNode, { readonly kind: Kind }>;
-
-/** The writing half of a serde, where only that is needed. */
-export type AnySerializer = Serializer<any>;

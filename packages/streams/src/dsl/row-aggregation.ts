@@ -1,0 +1,81 @@
+import { recordHeaders, type Serde, type SerdeContext } from '@millrace/serde';
+import type { Aggregation } from '../plan/aggregation.ts';
+import type { Aggregator, Invertible } from './aggregators.ts';
+
+type AnyAggregator = Aggregator<any, unknown>;
+
+/** Ready-made aggregates as one aggregation: the state is an array, one place an aggregate; readers see a row of results. */
+export function rowAggregation(aggregates: Readonly<Record<string, AnyAggregator>>): Aggregation {
+  const names = Object.keys(aggregates);
+  const all = Object.values(aggregates);
+  const isInvertible = all.every((one): one is Invertible<any, unknown> => 'subtract' in one);
+  return {
+    kind: `{${names.map((name, index) => `${name}:${all[index]!.kind}`).join(',')}}`,
+    init: () => all.map((one) => one.init()),
+    add(states: unknown[], value, _key, timestampMs) {
+      for (let i = 0; i < all.length; i++) states[i] = all[i]!.add(states[i], value, timestampMs);
+      return states;
+    },
+    subtract: isInvertible
+      ? (states: unknown[], value) => {
+          for (let i = 0; i < all.length; i++)
+            states[i] = (all[i] as Invertible<any, unknown>).subtract(states[i], value);
+          return states;
+        }
+      : undefined,
+    result(states: unknown[]) {
+      const row: Record<string, unknown> = {};
+      for (let i = 0; i < names.length; i++) row[names[i]!] = all[i]!.result(states[i]);
+      return row;
+    },
+    changesState: true,
+  };
+}
+
+/** Field beside the row's own, with what those aggregates need whose result is not their state. */
+const hidden = '$state';
+
+/**
+ * Stores such a state as JSON that other programs can read: the row, and beside it, in `$state`, what the results do not tell.
+ * @param value serde of the stream's values, for aggregates that keep some: those are then bytes in base64
+ */
+export function rowSerde(
+  aggregates: Readonly<Record<string, AnyAggregator>>,
+  value: Serde<unknown> | undefined,
+): Serde<unknown> {
+  const names = Object.keys(aggregates);
+  const all = Object.values(aggregates);
+  const context: SerdeContext = { topic: '', part: 'value', headers: recordHeaders() };
+  const keep = (kept: unknown): unknown =>
+    value === undefined || kept === null ? kept : Buffer.from(value.serialize(kept, context)).toString('base64');
+  const unkeep = (kept: unknown): unknown =>
+    value === undefined || kept === null ? kept : value.deserialize(Buffer.from(kept as string, 'base64'), context);
+  return {
+    name: `row(${names.map((name, index) => `${name}:${all[index]!.kind}`).join(',')})${value ? `(${value.name})` : ''}`,
+    prepare: value?.prepare,
+    serialize(states) {
+      const row: Record<string, unknown> = {};
+      const saved: Record<string, unknown> = {};
+      names.forEach((name, index) => {
+        const state = (states as unknown[])[index];
+        const { stored, result } = all[index]!;
+        const isKept = value !== undefined && stored !== undefined;
+        if (!isKept) row[name] = result(state); // a kept value may be what JSON would lose
+        if (stored !== undefined) saved[name] = stored.save(state, keep);
+      });
+      if (Object.keys(saved).length > 0) row[hidden] = saved;
+      return Buffer.from(JSON.stringify(row));
+    },
+    deserialize(data) {
+      const row = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString()) as Record<
+        string,
+        unknown
+      >;
+      const saved = row[hidden] as Record<string, unknown> | undefined;
+      return names.map((name, index) => {
+        const { stored } = all[index]!;
+        return stored === undefined ? row[name] : stored.load(saved![name], unkeep);
+      });
+    },
+  };
+}
