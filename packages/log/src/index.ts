@@ -1,17 +1,32 @@
-export { GroupCommit, type Commit, type FlushMode } from './group-commit.ts';
+export type { AppendOrigin } from './batch-validation.ts';
+export {
+  BatchTooLargeError,
+  CorruptLogError,
+  InconsistentTopicIdError,
+  InvalidProducerEpochError,
+  InvalidRecordError,
+  InvalidTimestampError,
+  InvalidTxnStateError,
+  KafkaStorageError,
+  OffsetOutOfRangeError,
+  OutOfOrderSequenceError,
+  PolicyViolationError,
+  RecordListTooLargeError,
+  TransactionCoordinatorFencedError,
+  type RecordError,
+} from './errors.ts';
+export { GroupCommit, type Commit, type CommitMember, type FlushMode } from './group-commit.ts';
 export { defaultLogConfig, type LogConfig } from './log-config.ts';
 export {
   PartitionLog,
-  TailCache,
   type AbortedTransaction,
-  type AppendOrigin,
   type AppendResult,
-  type CompactionResult,
-  type Compactor,
   type LogEvent,
   type LogOptions,
-  type OffsetAndTimestamp,
   type ProducerSnapshot,
   type ReadOptions,
   type ReadResult,
 } from './partition-log.ts';
+export { TailCache } from './tail-cache.ts';
+export type { OffsetAndTimestamp } from './time-lookup.ts';
+export type { CompactionOutput, CompactionResult, CompactionTask, Compactor } from './compaction.ts';

@@ -1,6 +1,22 @@
-import type { Clock, FileSystem, Logger } from '@millrace/platform';
-import type { Commit, GroupCommit } from './group-commit.ts';
+import assert from 'node:assert/strict';
+import { silentLogger, type Clock, type FileSystem, type Logger } from '@millrace/platform';
+import { attributesOf, setBaseOffset, setPartitionLeaderEpoch, type BatchHeader } from '@millrace/protocol';
+import { BatchValidator, type AppendOrigin } from './batch-validation.ts';
+import { writeCheckpoint } from './checkpoint-file.ts';
+import { readEndMarker, transactionMarker } from './control-batch.ts';
+import { KafkaStorageError, OffsetOutOfRangeError, PolicyViolationError, type PartitionAt } from './errors.ts';
+import { offsetOfFileName, segmentFileName, suffixes } from './file-names.ts';
+import type { Commit, CommitMember, GroupCommit } from './group-commit.ts';
+import type { LeaderEpochs } from './leader-epochs.ts';
 import type { LogConfig } from './log-config.ts';
+import { encodeProducerSnapshot } from './producer-snapshot.ts';
+import type { EndMarker, ProducerState } from './producer-state.ts';
+import { checkpointNames, recoverLog, type RecoveredLog } from './recovery.ts';
+import { segmentsToDelete } from './retention.ts';
+import { findBatches } from './segment-reader.ts';
+import { Segment } from './segment.ts';
+import { Tail, type TailCache } from './tail-cache.ts';
+import { offsetForTimestamp, offsetForMaxTimestamp, type OffsetAndTimestamp } from './time-lookup.ts';
 
 export interface LogOptions {
   readonly topic: string;
@@ -18,15 +34,6 @@ export interface LogOptions {
   readonly wasClosedCleanly: boolean;
   readonly logger?: Logger | undefined;
 }
-
-/** A bound on the bytes that logs keep of what was appended last, so that consumers at the head never touch the disk. */
-export declare class TailCache {
-  constructor(options: { readonly maxBytes: number });
-  readonly usedBytes: number;
-}
-
-/** Who appends. Control batches only from the coordinator; `'coordinator'` also skips sequence checks. */
-export type AppendOrigin = 'client' | 'coordinator';
 
 export interface AppendResult {
   readonly baseOffset: number;
@@ -64,85 +71,8 @@ export interface AbortedTransaction {
   readonly firstOffset: number;
 }
 
-export interface OffsetAndTimestamp {
-  readonly offset: number;
-  readonly timestampMs: number;
-  readonly leaderEpoch: number;
-}
-
-/** Why waiting readers are woken. */
+/** Why waiting readers are woken: there is more to read for `'log_end'`, for consumers, or less than there was. */
 export type LogEvent = 'appended' | 'visible' | 'deleted';
-
-/** A partition's log. All methods but those that give promises finish within the turn; nothing here knows sockets or groups. */
-export declare class PartitionLog {
-  /** Recovers, then opens. @throws `CorruptLogError`, `FileSystemError` */
-  static open(options: LogOptions): Promise<PartitionLog>;
-
-  readonly topic: string;
-  readonly partition: number;
-  readonly topicId: string;
-  readonly config: LogConfig;
-  readonly logStartOffset: number;
-  /** One past the last appended, durable or not. */
-  readonly logEndOffset: number;
-  /** One past the last that is durable: what consumers see. */
-  readonly highWatermark: number;
-  /** `highWatermark`, or the first offset of the oldest open transaction. */
-  readonly lastStableOffset: number;
-  readonly leaderEpoch: number;
-  readonly sizeBytes: number;
-
-  /**
-   * Validates one batch by its header and CRC, assigns its offset, queues it for the turn's write. `bytes` belong to the log
-   * from here on: offset and epoch are patched in place.
-   * @throws `BatchTooLargeError`, `CorruptBatchError`, `InvalidRecordError`, `InvalidTimestampError`, `RecordListTooLargeError`,
-   * `OutOfOrderSequenceError`, `InvalidProducerEpochError`, `InvalidTxnStateError`, `KafkaStorageError`
-   */
-  append(bytes: Uint8Array, origin: AppendOrigin): AppendResult;
-
-  /** Ends a producer's transaction here with a control batch: one offset. */
-  appendTransactionMarker(marker: {
-    readonly producerId: number;
-    readonly producerEpoch: number;
-    readonly coordinatorEpoch: number;
-    readonly isCommit: boolean;
-  }): AppendResult;
-
-  /** At once where the tail cache or the page cache has it; a promise where the disk must be waited for. @throws `OffsetOutOfRangeError` */
-  read(offset: number, options: ReadOptions): ReadResult | Promise<ReadResult>;
-  /** Bytes available to a reader at `offset`, without reading them: for long polls. */
-  availableBytes(offset: number, isolation: ReadOptions['isolation']): number;
-
-  /** The first record with a timestamp at or after the target; null: none. */
-  offsetForTimestamp(timestampMs: number, isolation: ReadOptions['isolation']): Promise<OffsetAndTimestamp | null>;
-  /** The record with the greatest timestamp; null: the log is empty. */
-  offsetForMaxTimestamp(): Promise<OffsetAndTimestamp | null>;
-  /** Of the greatest epoch not above the one asked for: it, and where it ended. (−1, −1): unknown. */
-  endOffsetForEpoch(leaderEpoch: number): { readonly leaderEpoch: number; readonly endOffset: number };
-
-  /** Moves the log start. −1: to the high watermark. @throws `OffsetOutOfRangeError`, `PolicyViolationError` */
-  deleteRecordsBefore(offset: number): Promise<number>;
-  setConfig(config: LogConfig): void;
-
-  /** Deletes segments past retention, rolls what must roll, drops expired producers. Called every `log.retention.check.interval.ms`. */
-  enforceRetention(): void;
-  /** Bytes a compaction would look at over those it would keep, or undefined where there is nothing to clean. */
-  readonly dirtyRatio: number | undefined;
-  /** Compacts what is eligible, in the worker that `compactor` stands for. */
-  compact(compactor: Compactor): Promise<CompactionResult>;
-
-  /** True: a producer has an open transaction here. */
-  hasOpenTransaction(producerId: number): boolean;
-  readonly activeProducers: readonly ProducerSnapshot[];
-
-  /** Called after each change; several may listen. Gives the removal. */
-  onEvent(listener: (event: LogEvent) => void): () => void;
-
-  /** Writes checkpoints and snapshots, closes the files. */
-  close(): Promise<void>;
-  /** Renames the directory away and removes it. Readers get `KafkaStorageError`. */
-  delete(): Promise<void>;
-}
 
 export interface ProducerSnapshot {
   readonly producerId: number;
@@ -154,18 +84,648 @@ export interface ProducerSnapshot {
   readonly currentTransactionFirstOffset: number;
 }
 
-/** Runs compactions: in a worker thread (`workerCompactor`), or inline for tests and simulations. */
-export interface Compactor {
-  run(task: CompactionTask): Promise<CompactionOutput>;
-  close(): Promise<void>;
-}
-export interface CompactionTask {
-  readonly directory: string;
-}
-export interface CompactionOutput {
-  readonly keptBytes: number;
-}
-export interface CompactionResult {
-  readonly bytesBefore: number;
-  readonly bytesAfter: number;
+/** Queued bytes from which on a log writes at once, so that a slow sync does not let memory grow. */
+const earlyWriteBytes = 1_048_576;
+/** Sealed segments whose indexes one log keeps in memory. */
+const loadedIndexes = 4;
+
+/** A partition's log. All methods but those that give promises finish within the turn; nothing here knows sockets or groups. */
+export class PartitionLog {
+  readonly topic: string;
+  readonly partition: number;
+  readonly topicId: string;
+  readonly #at: PartitionAt;
+  readonly #directory: string;
+  readonly #files: FileSystem;
+  readonly #clock: Clock;
+  readonly #commits: GroupCommit;
+  readonly #logger: Logger;
+  readonly #validator: BatchValidator;
+  readonly #producers: ProducerState;
+  readonly #epochs: LeaderEpochs;
+  readonly #leaderEpoch: number;
+  readonly #tail: Tail;
+  readonly #member: CommitMember;
+  #config: LogConfig;
+  #segments: Segment[];
+  #active: Segment;
+  #logStartOffset: number;
+  #logEndOffset: number;
+  /** Up to where the last commit's write went. */
+  #writtenOffset: number;
+  #highWatermark: number;
+  #sizeBytes: number;
+  #listeners: readonly ((event: LogEvent) => void)[] = [];
+  #closed: KafkaStorageError | undefined;
+  /** Rolled since the last commit: the names of new files are to be synced as well. */
+  #hasNewFiles = false;
+  /** Sealed, and not yet durable with indexes and snapshot. */
+  #sealed: Segment[] = [];
+  /** Work beside the turn: checkpoints, files to remove. Closing waits for it. */
+  #background: Promise<void> = Promise.resolve();
+  readonly #doomed: Map<string, () => void> = new Map();
+  #recentlyRead: Segment[] = [];
+
+  /** Recovers, then opens. @throws `CorruptLogError`, `InconsistentTopicIdError`, `FileSystemError` */
+  static async open(options: LogOptions): Promise<PartitionLog> {
+    return new PartitionLog(options, await recoverLog(options));
+  }
+
+  private constructor(options: LogOptions, recovered: RecoveredLog) {
+    this.topic = options.topic;
+    this.partition = options.partition;
+    this.topicId = options.topicId;
+    this.#at = { topic: options.topic, partition: options.partition };
+    this.#directory = options.directory;
+    this.#files = options.files;
+    this.#clock = options.clock;
+    this.#commits = options.commits;
+    this.#logger = options.logger ?? silentLogger;
+    this.#config = options.config;
+    this.#validator = new BatchValidator(this.#at);
+    this.#segments = recovered.segments;
+    this.#active = recovered.segments.at(-1)!;
+    this.#producers = recovered.producers;
+    this.#epochs = recovered.epochs;
+    this.#leaderEpoch = recovered.epochs.latest;
+    this.#logStartOffset = recovered.logStartOffset;
+    this.#logEndOffset = recovered.logEndOffset;
+    this.#writtenOffset = recovered.logEndOffset;
+    this.#highWatermark = recovered.logEndOffset;
+    this.#sizeBytes = recovered.segments.reduce((sum, segment) => sum + segment.sizeBytes, 0);
+    this.#tail = new Tail(options.tailCache, recovered.logEndOffset);
+    this.#member = {
+      write: () => this.#write(),
+      sync: () => this.#sync(),
+      committed: () => this.#committed(),
+      announce: () => this.#emit('visible'),
+      fail: (error) => this.#shut(error),
+    };
+  }
+
+  get config(): LogConfig {
+    return this.#config;
+  }
+
+  get logStartOffset(): number {
+    return this.#logStartOffset;
+  }
+
+  /** One past the last appended, durable or not. */
+  get logEndOffset(): number {
+    return this.#logEndOffset;
+  }
+
+  /** One past the last that is durable: what consumers see. */
+  get highWatermark(): number {
+    return this.#highWatermark;
+  }
+
+  /** `highWatermark`, or the first offset of the oldest open transaction. */
+  get lastStableOffset(): number {
+    const firstUnstable = this.#producers.firstUnstableOffset;
+    return firstUnstable === undefined ? this.#highWatermark : Math.min(firstUnstable, this.#highWatermark);
+  }
+
+  get leaderEpoch(): number {
+    return this.#leaderEpoch;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /**
+   * Validates one batch by its header and CRC, assigns its offset, queues it for the turn's write. `bytes` belong to the log
+   * from here on: offset and epoch are patched in place.
+   * @throws `BatchTooLargeError`, `CorruptBatchError`, `InvalidRecordError`, `InvalidTimestampError`, `RecordListTooLargeError`,
+   * `OutOfOrderSequenceError`, `InvalidProducerEpochError`, `InvalidTxnStateError`, `KafkaStorageError`
+   */
+  append(bytes: Uint8Array, origin: AppendOrigin): AppendResult {
+    this.#checkOpen();
+    if (this.#commits.failure !== undefined) throw this.#commits.failure;
+    const header = this.#validator.checkHeader(bytes, origin, this.#config);
+    const isControl = attributesOf.isControl(header.attributes);
+    let marker: EndMarker | null = null;
+    if (header.producerId >= 0) {
+      if (isControl) {
+        marker = readEndMarker(bytes, 0);
+        if (marker !== null) {
+          this.#producers.checkMarker(header.producerId, header.producerEpoch, marker.coordinatorEpoch);
+        }
+      } else {
+        const duplicate = this.#producers.check(header, origin === 'client');
+        if (duplicate !== undefined) {
+          const isAppendTime = this.#config.messageTimestampType === 'LogAppendTime';
+          const logAppendTimeMs = isAppendTime ? duplicate.timestampMs : -1;
+          return this.#result(duplicate.firstOffset, duplicate.lastOffset, logAppendTimeMs, true);
+        }
+      }
+    }
+    const nowMs = this.#clock.now();
+    const valid = this.#validator.prepare(bytes, header, origin, this.#config, nowMs);
+    const baseOffset = this.#logEndOffset;
+    const lastOffset = baseOffset + header.lastOffsetDelta;
+    this.#rollIfNeeded(valid.bytes.length, lastOffset, nowMs);
+
+    setBaseOffset(valid.bytes, 0, baseOffset);
+    setPartitionLeaderEpoch(valid.bytes, 0, this.#leaderEpoch);
+    this.#active.append(valid.bytes, lastOffset, valid.maxTimestampMs, this.#config.indexIntervalBytes);
+    this.#tail.add(valid.bytes, lastOffset + 1);
+    this.#sizeBytes += valid.bytes.length;
+    this.#logEndOffset = lastOffset + 1;
+    if (header.producerId >= 0) this.#rememberProducer(header, marker, isControl, baseOffset, valid.maxTimestampMs);
+    const result = this.#result(baseOffset, lastOffset, valid.logAppendTimeMs, false);
+    if (this.#active.queuedBytes >= earlyWriteBytes) this.#guarded(() => this.#active.write());
+    if (this.#listeners.length > 0) this.#emit('appended');
+    return result;
+  }
+
+  /**
+   * Ends a producer's transaction here with a control batch: one offset.
+   * @throws `InvalidProducerEpochError`, `TransactionCoordinatorFencedError`, `KafkaStorageError`
+   */
+  appendTransactionMarker(marker: {
+    readonly producerId: number;
+    readonly producerEpoch: number;
+    readonly coordinatorEpoch: number;
+    readonly isCommit: boolean;
+  }): AppendResult {
+    return this.append(transactionMarker({ ...marker, timestampMs: this.#clock.now() }), 'coordinator');
+  }
+
+  /**
+   * Whole batches from the one that holds `offset` on: the first may begin before it, and exceed `maxBytes` (KIP-74). At once
+   * where the tail cache has it; a promise where the file must be read.
+   * @throws `OffsetOutOfRangeError` below `logStartOffset` or above `logEndOffset`; `KafkaStorageError` when closed
+   */
+  read(offset: number, options: ReadOptions): ReadResult | Promise<ReadResult> {
+    this.#checkOpen();
+    if (!(offset >= this.#logStartOffset && offset <= this.#logEndOffset)) throw this.#outOfRange(offset);
+    const upperOffset = this.#upperOffset(options.isolation);
+    if (offset >= upperOffset) return this.#readResult([], 0, offset, offset, options);
+    if (offset < this.#tail.startOffset) return this.#readFile(offset, upperOffset, options);
+    const parts: Uint8Array[] = [];
+    const endOffset = this.#tail.collect(offset, upperOffset, options.maxBytes, options.minOneBatch, parts);
+    let byteLength = 0;
+    for (const part of parts) byteLength += part.length;
+    return this.#readResult(parts, byteLength, offset, endOffset, options);
+  }
+
+  /** Bytes available to a reader at `offset`, without reading them: for long polls. Exact in the tail cache, an estimate before it. */
+  availableBytes(offset: number, isolation: ReadOptions['isolation']): number {
+    const upperOffset = this.#upperOffset(isolation);
+    if (offset >= upperOffset) return 0;
+    if (offset >= this.#tail.startOffset) return this.#tail.bytesBetween(offset, upperOffset);
+    return Math.max(1, this.#positionEstimate(upperOffset) - this.#positionEstimate(offset));
+  }
+
+  /** The first record with a timestamp at or after the target; null: none that a reader of this isolation may see. */
+  async offsetForTimestamp(
+    timestampMs: number,
+    isolation: ReadOptions['isolation'],
+  ): Promise<OffsetAndTimestamp | null> {
+    this.#checkOpen();
+    const range = { from: this.#logStartOffset, to: this.#upperOffset(isolation) };
+    return this.#orClosed(offsetForTimestamp(this.#segments, timestampMs, range));
+  }
+
+  /** The record with the greatest timestamp; null: the log is empty, or no record has one. */
+  async offsetForMaxTimestamp(): Promise<OffsetAndTimestamp | null> {
+    this.#checkOpen();
+    const range = { from: this.#logStartOffset, to: this.#logEndOffset };
+    return this.#orClosed(offsetForMaxTimestamp(this.#segments, range));
+  }
+
+  /** Of the greatest epoch not above the one asked for: it, and where it ended. (−1, −1): unknown. */
+  endOffsetForEpoch(leaderEpoch: number): { readonly leaderEpoch: number; readonly endOffset: number } {
+    return this.#epochs.endOffsetFor(leaderEpoch, this.#logEndOffset);
+  }
+
+  /**
+   * Moves the log start. −1: to the high watermark. Resolves, with the new start, when a crash would not undo it.
+   * @throws `OffsetOutOfRangeError` above the high watermark, `PolicyViolationError` where only compaction may delete
+   */
+  async deleteRecordsBefore(offset: number): Promise<number> {
+    this.#checkOpen();
+    if (this.#config.cleanupPolicy === 'compact') {
+      throw new PolicyViolationError(this.#at, 'records of a compacted topic are deleted by tombstones alone.');
+    }
+    const target = offset === -1 ? this.#highWatermark : offset;
+    if (!(target >= 0 && target <= this.#highWatermark)) throw this.#outOfRange(offset);
+    if (target > this.#logStartOffset) {
+      this.#moveStart(target);
+      this.#deleteSegments(this.#segmentsBelowStart());
+    }
+    await this.#background;
+    this.#checkOpen();
+    return this.#logStartOffset;
+  }
+
+  setConfig(config: LogConfig): void {
+    this.#config = config;
+  }
+
+  /** Deletes segments past retention, rolls what must roll, drops expired producers. Called every `log.retention.check.interval.ms`. */
+  enforceRetention(): void {
+    this.#checkOpen();
+    const nowMs = this.#clock.now();
+    this.#producers.expire(nowMs, this.#config.producerIdExpirationMs);
+    if (this.#active.isOlderThan(this.#maxSegmentAgeMs(), nowMs)) this.#roll();
+    const isDeleting = this.#config.cleanupPolicy !== 'compact';
+    const doomed = isDeleting
+      ? segmentsToDelete(this.#segments, { config: this.#config, nowMs, highWatermark: this.#highWatermark })
+      : 0;
+    if (doomed === this.#segments.length) this.#roll(); // the active segment is eligible too
+    if (doomed > 0) this.#moveStart(this.#segments[doomed]!.baseOffset);
+    this.#deleteSegments(Math.max(doomed, this.#segmentsBelowStart()));
+  }
+
+  /** True: a producer has an open transaction here. */
+  hasOpenTransaction(producerId: number): boolean {
+    return this.#producers.hasOpenTransaction(producerId);
+  }
+
+  get activeProducers(): readonly ProducerSnapshot[] {
+    return [...this.#producers.entries()].map((entry) => ({
+      producerId: entry.producerId,
+      producerEpoch: entry.epoch,
+      lastSequence: entry.batches.at(-1)?.lastSequence ?? -1,
+      lastTimestampMs: entry.lastTimestampMs,
+      coordinatorEpoch: entry.coordinatorEpoch,
+      currentTransactionFirstOffset: entry.currentTxnFirstOffset,
+    }));
+  }
+
+  /** Called after each change; several may listen. Gives the removal. */
+  onEvent(listener: (event: LogEvent) => void): () => void {
+    this.#listeners = [...this.#listeners, listener];
+    return () => {
+      this.#listeners = this.#listeners.filter((other) => other !== listener);
+    };
+  }
+
+  /** Writes checkpoints and snapshots, closes the files. @throws `KafkaStorageError` if what was appended could not be made durable */
+  async close(): Promise<void> {
+    if (this.#closed !== undefined) return;
+    while (this.#highWatermark < this.#logEndOffset || this.#hasNewFiles) {
+      await this.#commits.enlist(this.#member).done;
+    }
+    const endOffset = this.#logEndOffset;
+    this.#shut(this.#storageError('is closed'));
+    await this.#background;
+    this.#active.seal();
+    for (const segment of this.#segments) if (segment.hasUnsynced || segment === this.#active) await segment.sync();
+    for (const segment of [...this.#sealed, this.#active]) await segment.syncIndexes();
+    await this.#writeSnapshot(endOffset);
+    this.#removeStraySnapshots(endOffset);
+    await this.#epochs.write();
+    await this.#writeOffset(checkpointNames.logStartOffset, this.#logStartOffset);
+    await this.#writeOffset(checkpointNames.recoveryPoint, endOffset);
+    this.#closeFiles();
+  }
+
+  /** Renames the directory away, to `<directory>.<topic id>-delete`, and removes it. Readers get `KafkaStorageError`. */
+  async delete(): Promise<void> {
+    this.#shut(this.#storageError('was deleted'));
+    this.#emit('deleted');
+    await this.#background;
+    this.#closeFiles();
+    const grave = `${this.#directory}.${this.topicId}-delete`;
+    this.#files.rename(this.#directory, grave);
+    await this.#files.syncDirectory(this.#directory.slice(0, this.#directory.lastIndexOf('/')));
+    this.#files.remove(grave);
+  }
+
+  // --- appending
+
+  #result(baseOffset: number, lastOffset: number, logAppendTimeMs: number, isDuplicate: boolean): AppendResult {
+    return {
+      baseOffset,
+      lastOffset,
+      logAppendTimeMs,
+      logStartOffset: this.#logStartOffset,
+      isDuplicate,
+      // A repeated batch may not be durable yet either: commits finish in order, so the next covers it.
+      commit: this.#commits.enlist(this.#member),
+    };
+  }
+
+  #rememberProducer(
+    header: BatchHeader,
+    marker: EndMarker | null,
+    isControl: boolean,
+    baseOffset: number,
+    timestampMs: number,
+  ): void {
+    if (!isControl) return this.#producers.append(header, baseOffset, timestampMs);
+    if (marker === null) return;
+    const aborted = this.#producers.appendMarker(header, marker, baseOffset, timestampMs);
+    if (aborted !== undefined) this.#active.addAborted(aborted);
+  }
+
+  #maxSegmentAgeMs(): number {
+    const { cleanupPolicy, segmentMs, segmentJitterMs, maxCompactionLagMs } = this.#config;
+    const ageMs = cleanupPolicy === 'delete' ? segmentMs : Math.min(segmentMs, maxCompactionLagMs);
+    return Math.max(0, ageMs - segmentJitterMs);
+  }
+
+  #rollIfNeeded(batchBytes: number, lastOffset: number, nowMs: number): void {
+    const { segmentBytes, segmentIndexBytes } = this.#config;
+    const limits = { segmentBytes, segmentIndexBytes, segmentAgeMs: this.#maxSegmentAgeMs() };
+    if (this.#active.shouldRoll(limits, batchBytes, lastOffset, nowMs)) this.#roll();
+  }
+
+  /** Seals the active segment and begins the next at the log's end. */
+  #roll(): void {
+    this.#guarded(() => {
+      const sealed = this.#active;
+      const baseOffset = this.#logEndOffset;
+      if (baseOffset === sealed.baseOffset) return; // empty: it goes on
+      sealed.write();
+      sealed.seal();
+      this.#writeSnapshotFile(baseOffset);
+      this.#active = Segment.create(this.#files, this.#directory, baseOffset);
+      this.#sealed.push(sealed);
+      this.#segments = [...this.#segments, this.#active];
+      this.#hasNewFiles = true;
+      this.#commits.enlist(this.#member);
+    });
+  }
+
+  /** What throws in here is the disk's failure: it ends the broker. */
+  #guarded(task: () => void): void {
+    try {
+      task();
+    } catch (error) {
+      throw this.#commits.fail(error);
+    }
+  }
+
+  // --- committing
+
+  #write(): void {
+    if (this.#closed !== undefined) return;
+    this.#active.write();
+    this.#writtenOffset = this.#logEndOffset;
+  }
+
+  async #sync(): Promise<void> {
+    if (this.#closed !== undefined) return;
+    const syncs: Promise<void>[] = [];
+    const sealed = this.#sealed;
+    this.#sealed = [];
+    for (const segment of sealed) if (segment.hasUnsynced) syncs.push(segment.sync());
+    if (this.#active.hasUnsynced) syncs.push(this.#active.sync());
+    if (this.#hasNewFiles) {
+      this.#hasNewFiles = false;
+      syncs.push(this.#files.syncDirectory(this.#directory));
+    }
+    await Promise.all(syncs);
+    const last = sealed.at(-1);
+    if (last !== undefined) this.#inBackground(() => this.#moveRecoveryPoint(sealed));
+  }
+
+  #committed(): void {
+    this.#highWatermark = this.#writtenOffset;
+    this.#producers.highWatermarkMoved(this.#highWatermark);
+  }
+
+  /** Recovery after a crash need not look at segments that are durable together with their indexes and the snapshot behind them. */
+  async #moveRecoveryPoint(sealed: readonly Segment[]): Promise<void> {
+    for (const segment of sealed) await segment.syncIndexes();
+    const next = this.#segments.find((segment) => segment.baseOffset > sealed.at(-1)!.baseOffset);
+    if (next === undefined) return;
+    const snapshot = next.path(suffixes.snapshot);
+    if (this.#files.stat(snapshot) !== undefined) {
+      const file = this.#files.open(snapshot, 'write');
+      try {
+        await file.datasync();
+      } finally {
+        file.close();
+      }
+    }
+    await this.#files.syncDirectory(this.#directory);
+    await this.#writeOffset(checkpointNames.recoveryPoint, next.baseOffset);
+  }
+
+  #writeSnapshotFile(offset: number): void {
+    const file = this.#files.open(`${this.#directory}/${segmentFileName(offset, suffixes.snapshot)}`, 'write');
+    try {
+      file.truncate(0);
+      file.writev([encodeProducerSnapshot([...this.#producers.entries()])], 0);
+    } finally {
+      file.close();
+    }
+  }
+
+  async #writeSnapshot(offset: number): Promise<void> {
+    this.#writeSnapshotFile(offset);
+    const file = this.#files.open(`${this.#directory}/${segmentFileName(offset, suffixes.snapshot)}`, 'write');
+    try {
+      await file.datasync();
+    } finally {
+      file.close();
+    }
+  }
+
+  /** Snapshots of earlier closings, behind no segment. */
+  #removeStraySnapshots(endOffset: number): void {
+    const kept = new Set([endOffset, ...this.#segments.map((segment) => segment.baseOffset)]);
+    for (const name of this.#files.list(this.#directory)) {
+      if (name.endsWith(suffixes.snapshot) && !kept.has(offsetOfFileName(name) ?? -1)) {
+        this.#files.remove(`${this.#directory}/${name}`);
+      }
+    }
+  }
+
+  async #writeOffset(name: string, offset: number): Promise<void> {
+    await writeCheckpoint(this.#files, `${this.#directory}/${name}`, [[this.topic, this.partition, offset]]);
+  }
+
+  // --- reading
+
+  async #readFile(offset: number, upperOffset: number, options: ReadOptions): Promise<ReadResult> {
+    let index = this.#segmentIndex(offset);
+    for (; index < this.#segments.length; index++) {
+      const segment = this.#segments[index]!;
+      if (segment.baseOffset >= upperOffset) break;
+      this.#touch(segment);
+      const found = await this.#orClosed(
+        findBatches(segment, { ...options, offset, upperOffset, indexIntervalBytes: this.#config.indexIntervalBytes }),
+      );
+      this.#checkOpen();
+      if (found !== null) {
+        const parts = found.bytes.length === 0 ? [] : [found.bytes];
+        return this.#readResult(parts, found.bytes.length, offset, found.endOffset, options);
+      }
+      // Compaction left nothing from here on in this segment: the next may have been replaced meanwhile, so look anew.
+      index = this.#segments.findIndex((other) => other.baseOffset > segment.baseOffset) - 1;
+      if (index < 0) break;
+    }
+    return this.#readResult([], 0, offset, upperOffset, options);
+  }
+
+  #readResult(
+    parts: readonly Uint8Array[],
+    byteLength: number,
+    offset: number,
+    endOffset: number,
+    options: ReadOptions,
+  ): ReadResult {
+    return {
+      parts,
+      byteLength,
+      highWatermark: this.#highWatermark,
+      lastStableOffset: this.lastStableOffset,
+      logStartOffset: this.#logStartOffset,
+      abortedTransactions: options.isolation === 'read_committed' ? this.#abortedBetween(offset, endOffset) : null,
+    };
+  }
+
+  /** Transactions aborted that reach into the range. From the segment of the first offset on: the marker may lie in a later one. */
+  #abortedBetween(offset: number, endOffset: number): AbortedTransaction[] {
+    const aborted: AbortedTransaction[] = [];
+    if (endOffset <= offset) return aborted;
+    for (let i = this.#segmentIndex(offset); i < this.#segments.length; i++) {
+      for (const entry of this.#segments[i]!.aborted()) {
+        if (entry.lastOffset >= offset && entry.firstOffset < endOffset) {
+          aborted.push({ producerId: entry.producerId, firstOffset: entry.firstOffset });
+        }
+        if (entry.lastStableOffset >= endOffset) return aborted;
+      }
+    }
+    return aborted;
+  }
+
+  #upperOffset(isolation: ReadOptions['isolation']): number {
+    if (isolation === 'log_end') return this.#logEndOffset;
+    return isolation === 'read_committed' ? this.lastStableOffset : this.#highWatermark;
+  }
+
+  /** Index of the segment that holds an offset, or would. */
+  #segmentIndex(offset: number): number {
+    let low = 0;
+    let high = this.#segments.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#segments[middle]!.baseOffset <= offset) low = middle + 1;
+      else high = middle;
+    }
+    return Math.max(0, low - 1);
+  }
+
+  /** Bytes of the log before an offset, as exact as the index is. */
+  #positionEstimate(offset: number): number {
+    if (offset >= this.#logEndOffset) return this.#sizeBytes;
+    const index = this.#segmentIndex(offset);
+    let bytes = 0;
+    for (let i = 0; i < index; i++) bytes += this.#segments[i]!.sizeBytes;
+    const segment = this.#segments[index]!;
+    this.#touch(segment);
+    return bytes + segment.offsetIndex().positionFor(offset);
+  }
+
+  /** Indexes of sealed segments stay in memory while they are in use. */
+  #touch(segment: Segment): void {
+    if (segment === this.#active || this.#recentlyRead.includes(segment)) return;
+    this.#recentlyRead.push(segment);
+    if (this.#recentlyRead.length > loadedIndexes) this.#recentlyRead.shift()!.unloadIndexes();
+  }
+
+  // --- deleting
+
+  #moveStart(offset: number): void {
+    if (offset <= this.#logStartOffset) return;
+    this.#logStartOffset = offset;
+    this.#epochs.truncateFromStart(offset);
+    this.#inBackground(async () => {
+      await this.#writeOffset(checkpointNames.logStartOffset, this.#logStartOffset);
+      await this.#epochs.write();
+    });
+    this.#emit('deleted');
+  }
+
+  /** How many leading segments end at or before the log's start. The active one stays. */
+  #segmentsBelowStart(): number {
+    let count = 0;
+    while (count < this.#segments.length - 1 && this.#segments[count + 1]!.baseOffset <= this.#logStartOffset) count++;
+    return count;
+  }
+
+  #deleteSegments(count: number): void {
+    assert(count < this.#segments.length, 'the active segment stays');
+    if (count === 0) return;
+    const doomed = this.#segments.slice(0, count);
+    this.#segments = this.#segments.slice(count);
+    for (const segment of doomed) this.#sizeBytes -= segment.sizeBytes;
+    // First the start is durable, then the files go: a crash in between must not bring the old start back.
+    this.#inBackground(async () => {
+      for (const segment of doomed) this.#doom(segment);
+      await this.#files.syncDirectory(this.#directory);
+    });
+  }
+
+  /** Renames a segment's files now, removes them later: a slow reader may still be at it. */
+  #doom(segment: Segment): void {
+    const paths = segment.markDeleted();
+    segment.close();
+    for (const path of paths) {
+      const cancel = this.#clock.after(this.#config.fileDeleteDelayMs, () => {
+        this.#doomed.delete(path);
+        this.#files.remove(path);
+      });
+      this.#doomed.set(path, cancel);
+    }
+  }
+
+  /** In order, one after the other; a failure is the disk's. */
+  #inBackground(task: () => Promise<void>): void {
+    this.#background = this.#background.then(task).catch((error: unknown) => {
+      this.#commits.fail(error);
+    });
+  }
+
+  // --- closing
+
+  #checkOpen(): void {
+    if (this.#closed !== undefined) throw this.#closed;
+  }
+
+  /** A read that fails because the log was closed under it says so. */
+  async #orClosed<T>(read: Promise<T>): Promise<T> {
+    try {
+      return await read;
+    } catch (error) {
+      throw this.#closed ?? error;
+    }
+  }
+
+  #shut(error: KafkaStorageError): void {
+    this.#closed ??= error;
+    this.#tail.clear(this.#logEndOffset);
+  }
+
+  #closeFiles(): void {
+    for (const segment of this.#segments) segment.close();
+    for (const [path, cancel] of this.#doomed) {
+      cancel();
+      this.#files.remove(path);
+    }
+    this.#doomed.clear();
+    this.#logger.debug({ ...this.#at, logEndOffset: this.#logEndOffset }, 'closed a log');
+  }
+
+  #emit(event: LogEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  #outOfRange(offset: number): OffsetOutOfRangeError {
+    const context = { offset, logStartOffset: this.#logStartOffset, logEndOffset: this.#logEndOffset };
+    return new OffsetOutOfRangeError(this.#at, context);
+  }
+
+  #storageError(what: string): KafkaStorageError {
+    return new KafkaStorageError(`The log ${this.topic}-${this.partition} ${what}.`, { ...this.#at });
+  }
 }

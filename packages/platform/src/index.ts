@@ -2,6 +2,7 @@ export { delay, systemClock, type Clock } from './clock.ts';
 export { FileSystemError, NetworkError, PortInUseError } from './errors.ts';
 export type { File, FileLock, FileStat, FileSystem } from './file-system.ts';
 export { silentLogger, type Logger } from './logger.ts';
+export { memoryFileSystem } from './memory-file-system.ts';
 export { isMillraceError, MillraceError } from './millrace-error.ts';
 export type { Connection, ConnectOptions, ListenOptions, Network, NetworkListener } from './network.ts';
 export { nodeFileSystem } from './node-file-system.ts';

@@ -1,0 +1,60 @@
+import { SimulatedFileSystem } from '@millrace/platform/simulated';
+import { expect, it } from 'vitest';
+import { batch, LogHarness, readAll, values } from './testing/harness.ts';
+
+it('keeps acknowledged batches and nothing of a torn one, wherever power fails in the write', async () => {
+  const torn = batch(['c', 'd']);
+  for (let keptBytes = 0; keptBytes < torn.length; keptBytes++) {
+    const files = new SimulatedFileSystem();
+    const harness = new LogHarness({ files });
+    const log = await harness.open();
+    await harness.append(log, batch(['a', 'b']));
+    files.losePowerAfter(keptBytes);
+    const { commit } = log.append(torn.slice(), 'client');
+    const failed = expect(commit.done, `${keptBytes} bytes kept`).rejects.toMatchObject({
+      code: 'KAFKA_STORAGE_ERROR',
+    });
+    await harness.settle();
+    await failed;
+    expect(harness.failures).toHaveLength(1);
+    expect(() => log.append(batch(['e']), 'client')).toThrow(/disk failed/);
+
+    files.losePower();
+    const reopened = await harness.open();
+    expect(await values(reopened), `${keptBytes} bytes kept`).toEqual(['a', 'b']);
+    expect(reopened.logEndOffset).toBe(2);
+    expect(reopened.leaderEpoch).toBe(1);
+  }
+});
+
+it('shows a batch to consumers when it is durable, and to the end reader at once', async () => {
+  const harness = new LogHarness({ files: new SimulatedFileSystem() });
+  const log = await harness.open();
+  const events: string[] = [];
+  log.onEvent((event) => events.push(`${event} ${log.highWatermark}`));
+  const { commit, baseOffset, lastOffset } = log.append(batch(['a', 'b']), 'client');
+  void commit.done.then(() => events.push('done'));
+
+  expect([baseOffset, lastOffset, log.logEndOffset, log.highWatermark]).toEqual([0, 1, 2, 0]);
+  expect(await readAll(log)).toEqual([]);
+  expect((await readAll(log, 0, { isolation: 'log_end' })).map((record) => record.value)).toEqual(['a', 'b']);
+
+  await harness.settle();
+  expect(events).toEqual(['appended 0', 'visible 2', 'done']);
+  expect(await values(log)).toEqual(['a', 'b']);
+});
+
+it('reads the same from the files as from memory, across segments, from any offset', async () => {
+  const harness = new LogHarness({ config: { segmentBytes: 400, indexIntervalBytes: 100 }, tailCacheBytes: 0 });
+  const log = await harness.open();
+  for (let i = 0; i < 40; i += 2) await harness.append(log, batch([`v${i}`, `v${i + 1}`]));
+  const all = Array.from({ length: 40 }, (_, i) => `v${i}`);
+  for (let from = 0; from <= 40; from++) {
+    expect((await readAll(log, from)).map((record) => record.value)).toEqual(all.slice(from));
+    expect((await readAll(log, from, { maxBytes: 1 })).map((record) => record.value)).toEqual(all.slice(from));
+  }
+  await harness.close(log);
+  const reopened = await harness.open({ wasClosedCleanly: true });
+  expect(await values(reopened)).toEqual(all);
+  expect(reopened.leaderEpoch).toBe(0);
+});

@@ -1,0 +1,332 @@
+import assert from 'node:assert/strict';
+import type { File, FileSystem } from '@millrace/platform';
+import { readBatchHeader, batchHeaderBytes, type BatchHeader } from '@millrace/protocol';
+import { segmentFileName, suffixes } from './file-names.ts';
+import { OffsetIndex } from './offset-index.ts';
+import { TimeIndex } from './time-index.ts';
+import { encodeTxnIndex, readTxnIndex, type AbortedTransactionEntry } from './txn-index.ts';
+
+/** Positions in a segment and offsets relative to its base are int32 on disk. */
+const maxInt32 = 0x7fff_ffff;
+/** An index is full one entry before its limit, as the last is written when the segment is sealed. */
+const offsetIndexEntryBytes = 8;
+const timeIndexEntryBytes = 12;
+
+export interface RollLimits {
+  readonly segmentBytes: number;
+  readonly segmentIndexBytes: number;
+  /** Of the first batch's timestamp. */
+  readonly segmentAgeMs: number;
+}
+
+/**
+ * A piece of a log: batches in a file named by the first offset, and three indexes beside it. One segment per log, the
+ * last, is appended to; its indexes are in memory and reach the disk when it is sealed. The others are opened when read.
+ */
+export class Segment {
+  readonly baseOffset: number;
+  readonly #files: FileSystem;
+  readonly #directory: string;
+  #file: File | undefined;
+  #offsetIndex: OffsetIndex | undefined;
+  #timeIndex: TimeIndex | undefined;
+  #aborted: AbortedTransactionEntry[] | undefined;
+  #sizeBytes: number;
+  #writtenBytes: number;
+  #queue: Uint8Array[] = [];
+  #hasUnsynced = false;
+  #bytesSinceEntry = 0;
+  #largestTimestampMs = -1;
+  #offsetOfLargestTimestamp = -1;
+  #firstTimestampMs: number | undefined;
+  #uses = 0;
+  #isDropped = false;
+
+  private constructor(files: FileSystem, directory: string, baseOffset: number, sizeBytes: number) {
+    this.#files = files;
+    this.#directory = directory;
+    this.baseOffset = baseOffset;
+    this.#sizeBytes = sizeBytes;
+    this.#writtenBytes = sizeBytes;
+  }
+
+  /** A new, empty one; what a crash may have left under its name goes. The directory must be synced before it counts. */
+  static create(files: FileSystem, directory: string, baseOffset: number): Segment {
+    const segment = new Segment(files, directory, baseOffset, 0);
+    for (const suffix of [suffixes.offsetIndex, suffixes.timeIndex, suffixes.txnIndex]) {
+      files.remove(segment.path(suffix));
+    }
+    segment.#file = files.open(segment.path(suffixes.log), 'write');
+    if (segment.#file.size() > 0) segment.#file.truncate(0);
+    segment.#startIndexes();
+    return segment;
+  }
+
+  /** One that is there. Nothing is read yet. */
+  static existing(files: FileSystem, directory: string, baseOffset: number): Segment {
+    const path = `${directory}/${segmentFileName(baseOffset, suffixes.log)}`;
+    return new Segment(files, directory, baseOffset, files.stat(path)?.sizeBytes ?? 0);
+  }
+
+  path(suffix: string): string {
+    return `${this.#directory}/${segmentFileName(this.baseOffset, suffix)}`;
+  }
+
+  /** What is queued included. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  get hasUnsynced(): boolean {
+    return this.#hasUnsynced;
+  }
+
+  get queuedBytes(): number {
+    return this.#sizeBytes - this.#writtenBytes;
+  }
+
+  /** Of its records; where they have none, the time the file was written (as Kafka does). */
+  get retentionTimestampMs(): number {
+    if (this.largestTimestampMs >= 0) return this.#largestTimestampMs;
+    return this.#files.stat(this.path(suffixes.log))?.modifiedMs ?? 0;
+  }
+
+  /** −1: no record has one. */
+  get largestTimestampMs(): number {
+    this.timeIndex();
+    return this.#largestTimestampMs;
+  }
+
+  /** The last offset of the batch that holds the largest timestamp. */
+  get offsetOfLargestTimestamp(): number {
+    this.timeIndex();
+    return this.#offsetOfLargestTimestamp;
+  }
+
+  /** Whether a batch must go to a new segment. `nowMs` and the limits are the log's. */
+  shouldRoll(limits: RollLimits, batchBytes: number, lastOffset: number, nowMs: number): boolean {
+    if (this.#sizeBytes === 0) return lastOffset - this.baseOffset > maxInt32;
+    return (
+      this.#sizeBytes > limits.segmentBytes - batchBytes ||
+      lastOffset - this.baseOffset > maxInt32 ||
+      this.offsetIndex().sizeBytes + offsetIndexEntryBytes > limits.segmentIndexBytes ||
+      this.timeIndex().sizeBytes + 2 * timeIndexEntryBytes > limits.segmentIndexBytes ||
+      this.isOlderThan(limits.segmentAgeMs, nowMs)
+    );
+  }
+
+  /** By the timestamp of its first batch, which producers set: one far in the future keeps a segment from rolling by age. */
+  isOlderThan(ageMs: number, nowMs: number): boolean {
+    const first = this.#firstTimestamp();
+    return this.#sizeBytes > 0 && first >= 0 && nowMs - first > ageMs;
+  }
+
+  /** Queues a batch, and enters it in the indexes. */
+  append(bytes: Uint8Array, lastOffset: number, maxTimestampMs: number, indexIntervalBytes: number): void {
+    if (this.#sizeBytes === 0) this.#firstTimestampMs = maxTimestampMs;
+    this.#queue.push(bytes);
+    this.#enter(this.#sizeBytes, bytes.length, lastOffset, maxTimestampMs, indexIntervalBytes);
+    this.#sizeBytes += bytes.length;
+  }
+
+  /** Enters a batch that is in the file already: recovery builds the indexes anew. */
+  index(position: number, header: BatchHeader, indexIntervalBytes: number): void {
+    if (position === 0) this.#firstTimestampMs = header.maxTimestamp;
+    const lastOffset = header.baseOffset + header.lastOffsetDelta;
+    this.#enter(position, header.sizeBytes, lastOffset, header.maxTimestamp, indexIntervalBytes);
+  }
+
+  addAborted(entry: AbortedTransactionEntry): void {
+    this.aborted().push(entry);
+  }
+
+  /** Forgets the indexes, to build them anew. */
+  resetIndexes(): void {
+    this.#startIndexes();
+    this.#largestTimestampMs = -1;
+    this.#offsetOfLargestTimestamp = -1;
+    this.#firstTimestampMs = undefined;
+    this.#bytesSinceEntry = 0;
+  }
+
+  /** Hands what is queued to the page cache. */
+  write(): void {
+    if (this.#queue.length === 0) return;
+    const queue = this.#queue;
+    this.file().writev(queue, this.#writtenBytes);
+    this.#queue = [];
+    this.#writtenBytes = this.#sizeBytes;
+    this.#hasUnsynced = true;
+  }
+
+  sync(): Promise<void> {
+    this.#hasUnsynced = false;
+    return this.using((file) => file.datasync());
+  }
+
+  /** Cuts what recovery found damaged. */
+  truncate(sizeBytes: number): void {
+    this.file().truncate(sizeBytes);
+    this.offsetIndex().truncateTo(sizeBytes);
+    this.#sizeBytes = sizeBytes;
+    this.#writtenBytes = sizeBytes;
+    this.#hasUnsynced = true;
+  }
+
+  /** Writes the indexes to disk, trimmed: the segment is complete. */
+  seal(): void {
+    this.timeIndex().append(this.#largestTimestampMs, this.#offsetOfLargestTimestamp);
+    this.#writeIndex(suffixes.offsetIndex, this.offsetIndex().toBytes());
+    this.#writeIndex(suffixes.timeIndex, this.timeIndex().toBytes());
+    if (this.aborted().length > 0) this.#writeIndex(suffixes.txnIndex, encodeTxnIndex(this.aborted()));
+    else this.#files.remove(this.path(suffixes.txnIndex));
+  }
+
+  /** Makes the sealed indexes durable. */
+  async syncIndexes(): Promise<void> {
+    const names = [suffixes.offsetIndex, suffixes.timeIndex, suffixes.txnIndex];
+    for (const path of names.map((suffix) => this.path(suffix))) {
+      if (this.#files.stat(path) === undefined) continue;
+      const file = this.#files.open(path, 'write');
+      try {
+        await file.datasync();
+      } finally {
+        file.close();
+      }
+    }
+  }
+
+  /** Whether both indexes are on disk and of a plausible size; what is in them is looked at when they are read. */
+  hasIndexFiles(): boolean {
+    const offsetIndex = this.#files.stat(this.path(suffixes.offsetIndex));
+    const timeIndex = this.#files.stat(this.path(suffixes.timeIndex));
+    return (
+      offsetIndex !== undefined &&
+      timeIndex !== undefined &&
+      offsetIndex.sizeBytes % offsetIndexEntryBytes === 0 &&
+      timeIndex.sizeBytes % timeIndexEntryBytes === 0
+    );
+  }
+
+  /** The indexes as they are on disk are sound. Reads them. */
+  hasSoundIndexes(): boolean {
+    return (
+      OffsetIndex.read(this.#files, this.path(suffixes.offsetIndex), this.baseOffset, this.#sizeBytes) !== undefined &&
+      TimeIndex.read(this.#files, this.path(suffixes.timeIndex), this.baseOffset) !== undefined &&
+      readTxnIndex(this.#files, this.path(suffixes.txnIndex)) !== undefined
+    );
+  }
+
+  file(): File {
+    return (this.#file ??= this.#files.open(this.path(suffixes.log), 'write'));
+  }
+
+  /** A damaged one counts as empty: look-ups walk from the segment's start. */
+  offsetIndex(): OffsetIndex {
+    return (this.#offsetIndex ??=
+      OffsetIndex.read(this.#files, this.path(suffixes.offsetIndex), this.baseOffset, this.#sizeBytes) ??
+      OffsetIndex.empty(this.baseOffset));
+  }
+
+  timeIndex(): TimeIndex {
+    if (this.#timeIndex === undefined) {
+      this.#timeIndex =
+        TimeIndex.read(this.#files, this.path(suffixes.timeIndex), this.baseOffset) ?? TimeIndex.empty(this.baseOffset);
+      this.#largestTimestampMs = this.#timeIndex.lastTimestampMs;
+      this.#offsetOfLargestTimestamp = this.#timeIndex.lastOffset;
+    }
+    return this.#timeIndex;
+  }
+
+  aborted(): AbortedTransactionEntry[] {
+    return (this.#aborted ??= readTxnIndex(this.#files, this.path(suffixes.txnIndex)) ?? []);
+  }
+
+  /** Lets go of indexes that can be read again. Only for sealed segments. */
+  unloadIndexes(): void {
+    this.#offsetIndex = undefined;
+    this.#timeIndex = undefined;
+    this.#aborted = undefined;
+  }
+
+  /** What is queued is written first, if the read reaches it. */
+  read(into: Uint8Array, position: number): Promise<number> {
+    if (position + into.length > this.#writtenBytes) this.write();
+    return this.using((file) => file.read(into, position));
+  }
+
+  /** The file stays open for as long as the task takes, even if the segment is dropped meanwhile. */
+  async using<T>(task: (file: File) => Promise<T>): Promise<T> {
+    const file = this.file();
+    this.#uses++;
+    try {
+      return await task(file);
+    } finally {
+      this.#uses--;
+      if (this.#isDropped) this.#closeFile();
+    }
+  }
+
+  /** Renames the files, so that they count no longer, whatever happens before they are removed. Gives their paths. */
+  markDeleted(): string[] {
+    const renamed: string[] = [];
+    const names = [suffixes.log, suffixes.offsetIndex, suffixes.timeIndex, suffixes.txnIndex, suffixes.snapshot];
+    for (const path of names.map((suffix) => this.path(suffix))) {
+      if (this.#files.stat(path) === undefined) continue;
+      this.#files.rename(path, `${path}${suffixes.deleted}`);
+      renamed.push(`${path}${suffixes.deleted}`);
+    }
+    return renamed;
+  }
+
+  /** Closes the file, as soon as nothing uses it. */
+  close(): void {
+    this.#isDropped = true;
+    this.#closeFile();
+  }
+
+  #closeFile(): void {
+    if (this.#uses > 0 || this.#file === undefined) return;
+    this.#file.close();
+    this.#file = undefined;
+  }
+
+  #startIndexes(): void {
+    this.#offsetIndex = OffsetIndex.empty(this.baseOffset);
+    this.#timeIndex = TimeIndex.empty(this.baseOffset);
+    this.#aborted = [];
+  }
+
+  #enter(position: number, bytes: number, lastOffset: number, maxTimestampMs: number, intervalBytes: number): void {
+    assert(position <= maxInt32, 'a segment rolls before its positions overflow');
+    if (maxTimestampMs > this.#largestTimestampMs) {
+      this.#largestTimestampMs = maxTimestampMs;
+      this.#offsetOfLargestTimestamp = lastOffset;
+    }
+    if (this.#bytesSinceEntry > intervalBytes) {
+      this.offsetIndex().append(lastOffset, position);
+      this.timeIndex().append(this.#largestTimestampMs, this.#offsetOfLargestTimestamp);
+      this.#bytesSinceEntry = 0;
+    }
+    this.#bytesSinceEntry += bytes;
+  }
+
+  #firstTimestamp(): number {
+    if (this.#firstTimestampMs === undefined) {
+      const header = new Uint8Array(batchHeaderBytes);
+      const isThere = this.file().readSync(header, 0) === batchHeaderBytes;
+      this.#firstTimestampMs = isThere ? readBatchHeader(header, 0).maxTimestamp : -1;
+    }
+    return this.#firstTimestampMs;
+  }
+
+  #writeIndex(suffix: string, bytes: Uint8Array): void {
+    const file = this.#files.open(this.path(suffix), 'write');
+    try {
+      file.writev([bytes], 0);
+      if (file.size() > bytes.length) file.truncate(bytes.length);
+    } finally {
+      file.close();
+    }
+  }
+}
