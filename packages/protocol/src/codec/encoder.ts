@@ -103,7 +103,7 @@ function structEncoder(fields: readonly Field[], path: string, context: Context)
   return {
     fixedBytes,
     measure(writer, value) {
-      if (value === null || typeof value !== 'object') throw writer.refusal(`not an object: ${String(value)}`);
+      if (value === null || typeof value !== 'object') throw writer.refusal(`not an object: ${typeof value}`);
       const struct = value as Readonly<Record<string, unknown>>;
       for (const { name, isDefault: isAbsent } of forbidden) {
         if (!isAbsent(struct[name])) {
@@ -125,7 +125,7 @@ function structEncoder(fields: readonly Field[], path: string, context: Context)
       return bytes;
     },
     write(writer, value) {
-      if (value === null || typeof value !== 'object') throw writer.refusal(`not an object: ${String(value)}`);
+      if (value === null || typeof value !== 'object') throw writer.refusal(`not an object: ${typeof value}`);
       const struct = value as Readonly<Record<string, unknown>>;
       for (const step of steps) {
         writer.field = step.name;
@@ -162,7 +162,7 @@ function arrayEncoder(element: Encoder, isNullable: boolean, path: string, conte
         if (!isNullable) throw noNull(path, context);
         return isFlexible ? 1 : 4;
       }
-      if (!Array.isArray(value)) throw writer.refusal(`not an array: ${String(value)}`);
+      if (!Array.isArray(value)) throw writer.refusal(`not an array: ${typeof value}`);
       let bytes = isFlexible ? unsignedVarintBytes(value.length + 1) : 4;
       if (fixedBytes !== undefined) return bytes + value.length * fixedBytes;
       for (const item of value as readonly unknown[]) bytes += element.measure(writer, item);
@@ -199,7 +199,7 @@ function primitiveEncoder(type: PrimitiveType, _path: string, { isFlexible }: Co
         fixedBytes: 1,
         measure: () => 1,
         write(writer, value) {
-          if (typeof value !== 'boolean') throw writer.refusal(`not a boolean: ${String(value)}`);
+          if (typeof value !== 'boolean') throw writer.refusal(`not a boolean: ${typeof value}`);
           writer.int8(value ? 1 : 0);
         },
       };
@@ -239,7 +239,7 @@ function stringEncoder(isFlexible: boolean): Encoder {
         writer.queue(-1);
         return isFlexible ? 1 : 2;
       }
-      if (typeof value !== 'string') throw writer.refusal(`not a string: ${String(value)}`);
+      if (typeof value !== 'string') throw writer.refusal(`not a string: ${typeof value}`);
       const bytes = stringBytes(value);
       if (bytes > maxStringBytes) throw writer.refusal(`a string of ${bytes} bytes exceeds ${maxStringBytes}`);
       writer.queue(bytes);
@@ -259,7 +259,7 @@ function bytesEncoder(isFlexible: boolean): Encoder {
     fixedBytes: undefined,
     measure(writer, value) {
       if (value === null) return isFlexible ? 1 : 4;
-      if (!(value instanceof Uint8Array)) throw writer.refusal(`not a Uint8Array: ${String(value)}`);
+      if (!(value instanceof Uint8Array)) throw writer.refusal(`not a Uint8Array: ${typeof value}`);
       return (isFlexible ? unsignedVarintBytes(value.byteLength + 1) : 4) + value.byteLength;
     },
     write(writer, value) {
@@ -281,11 +281,11 @@ function recordsEncoder(isFlexible: boolean): Encoder {
       } else if (Array.isArray(value)) {
         bytes = 0;
         for (const part of value as readonly unknown[]) {
-          if (!(part instanceof Uint8Array)) throw writer.refusal(`a part is not a Uint8Array: ${String(part)}`);
+          if (!(part instanceof Uint8Array)) throw writer.refusal(`a part is not a Uint8Array: ${typeof part}`);
           bytes += part.byteLength;
         }
       } else if (value !== null) {
-        throw writer.refusal(`neither a Uint8Array nor an array of them: ${String(value)}`);
+        throw writer.refusal(`neither a Uint8Array nor an array of them: ${typeof value}`);
       }
       writer.queue(bytes);
       if (bytes > 0) writer.addRecordsBytes(bytes);

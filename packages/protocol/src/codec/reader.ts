@@ -123,8 +123,8 @@ export class Reader {
   /** Invalid UTF-8 becomes U+FFFD, as in Java. */
   string(byteLength: number): string {
     const at = this.take(byteLength);
-    // Topic names and ids are short ASCII: up to here one by one beats the call into C++ (Node 20: 16 chars 22 ns, not 74).
-    if (byteLength <= 24) {
+    // The shortest are quicker made here than by the call into C++ (Node 20: 6 chars 24 ns, not 46; 10 chars 52, not 48).
+    if (byteLength <= 7) {
       const bytes = this.#buffer;
       let text = '';
       let i = at;

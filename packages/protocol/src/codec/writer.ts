@@ -137,7 +137,8 @@ export class Writer {
   string(value: string, byteLength: number): void {
     const at = this.#advance(byteLength) - this.#offset;
     const buffer = this.#buffer;
-    if (byteLength === value.length && byteLength <= 24) {
+    // Node 20: 10 ASCII chars 13 ns, not the 41 of a call into C++; 32 chars 76, not 43.
+    if (byteLength === value.length && byteLength <= 16) {
       for (let i = 0; i < byteLength; i++) buffer[at + i] = value.charCodeAt(i);
     } else {
       buffer.write(value, at, byteLength, 'utf8');

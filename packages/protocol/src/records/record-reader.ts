@@ -290,7 +290,7 @@ function text(bytes: Uint8Array, start: number, end: number): string {
   let ascii = '';
   for (let i = start; i < end; i++) {
     const byte = bytes[i]!;
-    if (byte >= 0x80 || end - start > 24) {
+    if (byte >= 0x80 || end - start > 16) {
       return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8');
     }
     ascii += String.fromCharCode(byte);
