@@ -108,6 +108,8 @@ export interface BytesConsumerOptions {
   readonly maxPartitionFetchBytes?: number | undefined;
   /** Bytes fetched ahead of `poll`, over all partitions. Then fetching pauses. */
   readonly maxBufferedBytes?: number | undefined;
+  /** Whether the CRC-32C of each batch is checked. Default true. */
+  readonly checkCrcs?: boolean | undefined;
   /** Awaited before the first records of these partitions; may `seek`. `committed`: what the group has committed there. */
   readonly onPartitionsAssigned?:
     | ((

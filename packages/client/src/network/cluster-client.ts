@@ -1,9 +1,9 @@
 import { delay, isMillraceError, nodePlatform, type Platform } from '@millrace/platform';
-import { apis, type InProcessEndpoint } from '@millrace/protocol';
+import { errorCodes, apis, type InProcessEndpoint } from '@millrace/protocol';
 import type { ConnectionOptions } from 'node:tls';
 import type { ClientOptions, Cluster, SaslOptions } from '../cluster-options.ts';
 import { BrokerNotAvailableError, ClosedError, NodeNotAvailableError, UnknownTopicError } from '../errors.ts';
-import { errorNumbers, isRetriableErrorNumber, KafkaError } from '../kafka-error.ts';
+import { isRetriableErrorNumber, KafkaError } from '../kafka-error.ts';
 import { formatAddress, parseAddresses, type Address } from './addresses.ts';
 import { Backoff } from './backoff.ts';
 import { KafkaConnection, type ConnectionSettings } from './connection.ts';
@@ -19,7 +19,7 @@ export class ClusterClient {
   readonly metadata: Metadata = new Metadata();
   /** For requests that are answered at once; who waits long makes its own. */
   readonly connections: NodeConnections;
-  readonly #metadataMaxAgeMs: number;
+  readonly metadataMaxAgeMs: number;
   readonly unknownTopicTimeoutMs: number;
   readonly #maxResponseBytes: number;
   readonly #endpoint: InProcessEndpoint | undefined;
@@ -35,7 +35,7 @@ export class ClusterClient {
     this.platform = options.platform ?? nodePlatform();
     this.clientId = options.clientId ?? 'millrace';
     this.requestTimeoutMs = options.requestTimeoutMs ?? 30_000;
-    this.#metadataMaxAgeMs = options.metadataMaxAgeMs ?? 300_000;
+    this.metadataMaxAgeMs = options.metadataMaxAgeMs ?? 300_000;
     this.unknownTopicTimeoutMs = options.unknownTopicTimeoutMs ?? 5_000;
     this.#maxResponseBytes = options.maxResponseBytes ?? 128 * 1024 * 1024;
     let sasl: SaslOptions | undefined;
@@ -112,7 +112,7 @@ export class ClusterClient {
     const answer = await connection.request(apis.metadata, { topics: null, allowAutoTopicCreation: false });
     this.#update(answer);
     return answer.topics
-      .filter((topic) => topic.errorCode === errorNumbers.NONE)
+      .filter((topic) => topic.errorCode === errorCodes.NONE)
       .map((topic) => this.metadata.topics.get(topic.name ?? '')!);
   }
 
@@ -144,7 +144,7 @@ export class ClusterClient {
   freshTopic(name: string): TopicMetadata | undefined {
     const topic = this.metadata.topics.get(name);
     if (topic === undefined) return undefined;
-    return this.platform.clock.monotonic() - topic.loadedAtMs < this.#metadataMaxAgeMs ? topic : undefined;
+    return this.platform.clock.monotonic() - topic.loadedAtMs < this.metadataMaxAgeMs ? topic : undefined;
   }
 
   leaderOf(topic: string, partition: number): PartitionMetadata | undefined {

@@ -1,5 +1,6 @@
 import type { Clock } from '@millrace/platform';
 import {
+  errorCodes,
   apis,
   decodeResponse,
   encodeRequest,
@@ -9,7 +10,7 @@ import {
 } from '@millrace/protocol';
 import type { SaslOptions } from '../cluster-options.ts';
 import { ClosedError, DisconnectedError, RequestTimedOutError, UnsupportedVersionError } from '../errors.ts';
-import { errorNumbers, KafkaError } from '../kafka-error.ts';
+import { KafkaError } from '../kafka-error.ts';
 import { authenticate } from './sasl.ts';
 import type { Transport, TransportListener } from './transport.ts';
 import { commonVersion, type ServedVersions } from './versions.ts';
@@ -146,7 +147,7 @@ export class KafkaConnection {
       if (!(error instanceof OldApiVersions)) throw error;
       answer = await this.request(apis.apiVersions, {}, { version: 0 });
     }
-    if (answer.errorCode !== errorNumbers.NONE) {
+    if (answer.errorCode !== errorCodes.NONE) {
       throw new KafkaError(answer.errorCode, `ApiVersions of ${this.address}`);
     }
     this.#served = new Map(answer.apiKeys.map((api) => [api.apiKey, { min: api.minVersion, max: api.maxVersion }]));
@@ -199,5 +200,5 @@ class OldApiVersions extends Error {}
 
 function isOldApiVersions(pending: Pending, frame: Uint8Array): boolean {
   if (pending.api.key !== apis.apiVersions.key || pending.version === 0 || frame.length < 6) return false;
-  return new DataView(frame.buffer, frame.byteOffset).getInt16(4) === errorNumbers.UNSUPPORTED_VERSION;
+  return new DataView(frame.buffer, frame.byteOffset).getInt16(4) === errorCodes.UNSUPPORTED_VERSION;
 }

@@ -1,5 +1,5 @@
-import { apis, type ApiSchema, type RequestInput, type ResponseOf } from '@millrace/protocol';
-import { errorNumbers, KafkaError } from '../kafka-error.ts';
+import { errorCodes, apis, type ApiSchema, type RequestInput, type ResponseOf } from '@millrace/protocol';
+import { KafkaError } from '../kafka-error.ts';
 import type { ClusterClient } from './cluster-client.ts';
 import type { KafkaConnection } from './connection.ts';
 import type { NodeConnections } from './node-connections.ts';
@@ -14,12 +14,7 @@ export class Coordinator {
   readonly #key: string;
   #nodeId: number | undefined;
 
-  constructor(
-    cluster: ClusterClient,
-    connections: NodeConnections,
-    kind: keyof typeof keyTypes,
-    key: string,
-  ) {
+  constructor(cluster: ClusterClient, connections: NodeConnections, kind: keyof typeof keyTypes, key: string) {
     this.#cluster = cluster;
     this.#connections = connections;
     this.#kind = kind;
@@ -58,7 +53,7 @@ export class Coordinator {
 
   /** Forgets the coordinator if `errorNumber` says that it is another one, or none. */
   heed(errorNumber: number): void {
-    if (errorNumber === errorNumbers.NOT_COORDINATOR || errorNumber === errorNumbers.COORDINATOR_NOT_AVAILABLE) {
+    if (errorNumber === errorCodes.NOT_COORDINATOR || errorNumber === errorCodes.COORDINATOR_NOT_AVAILABLE) {
       this.lost();
     }
   }
@@ -73,7 +68,7 @@ export class Coordinator {
         : { keyType: keyTypes[this.#kind], key: this.#key },
     );
     const found = answer.coordinators[0] ?? answer;
-    if (found.errorCode !== errorNumbers.NONE) {
+    if (found.errorCode !== errorCodes.NONE) {
       throw new KafkaError(found.errorCode, `FindCoordinator of the ${this.#kind} ${this.#key}`, {
         context: { [this.#kind]: this.#key },
         serverMessage: found.errorMessage,

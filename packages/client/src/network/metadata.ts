@@ -1,5 +1,4 @@
-import type { apis, ResponseOf } from '@millrace/protocol';
-import { errorNumbers } from '../kafka-error.ts';
+import { errorCodes, type apis, type ResponseOf } from '@millrace/protocol';
 import type { Address } from './addresses.ts';
 
 export interface PartitionMetadata {
@@ -37,10 +36,10 @@ export class Metadata {
     this.controllerId = answer.controllerId;
     for (const topic of answer.topics) {
       const name = topic.name ?? '';
-      if (topic.errorCode !== errorNumbers.NONE) {
+      if (topic.errorCode !== errorCodes.NONE) {
         this.topicErrors.set(name, topic.errorCode);
         // A leader being elected is no reason to forget where the partitions were.
-        if (topic.errorCode !== errorNumbers.LEADER_NOT_AVAILABLE) this.topics.delete(name);
+        if (topic.errorCode !== errorCodes.LEADER_NOT_AVAILABLE) this.topics.delete(name);
         continue;
       }
       this.topicErrors.delete(name);

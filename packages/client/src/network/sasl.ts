@@ -1,9 +1,8 @@
-import { apis } from '@millrace/protocol';
+import { errorCodes, apis } from '@millrace/protocol';
 import { createHash, createHmac, pbkdf2 } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { SaslOptions } from '../cluster-options.ts';
 import { SaslAuthenticationError } from '../errors.ts';
-import { errorNumbers } from '../kafka-error.ts';
 import type { KafkaConnection } from './connection.ts';
 
 /** Proves who we are, before any other request. @throws `SaslAuthenticationError` */
@@ -17,12 +16,12 @@ export async function authenticate(
     new SaslAuthenticationError(connection.address, mechanism, why);
 
   const handshake = await connection.request(apis.saslHandshake, { mechanism }, { version: 1 });
-  if (handshake.errorCode !== errorNumbers.NONE) {
+  if (handshake.errorCode !== errorCodes.NONE) {
     throw refuse(`it offers ${handshake.mechanisms.join(', ') || 'no mechanism'}`);
   }
   const exchange = async (message: Uint8Array): Promise<Uint8Array> => {
     const answer = await connection.request(apis.saslAuthenticate, { authBytes: message });
-    if (answer.errorCode !== errorNumbers.NONE) throw refuse(answer.errorMessage || 'the credentials are wrong');
+    if (answer.errorCode !== errorCodes.NONE) throw refuse(answer.errorMessage || 'the credentials are wrong');
     return answer.authBytes;
   };
 
@@ -65,13 +64,7 @@ export class ScramClient {
     if (!(iterations >= 4096 && iterations <= 1_000_000)) throw refuse(`it asks for ${i} iterations`);
 
     const length = this.#hash === 'sha512' ? 64 : 32;
-    const salted = await promisify(pbkdf2)(
-      this.#password,
-      Buffer.from(salt, 'base64'),
-      iterations,
-      length,
-      this.#hash,
-    );
+    const salted = await promisify(pbkdf2)(this.#password, Buffer.from(salt, 'base64'), iterations, length, this.#hash);
     const clientKey = this.#hmac(salted, 'Client Key');
     const storedKey = createHash(this.#hash).update(clientKey).digest();
     const withoutProof = `c=biws,r=${nonce}`;

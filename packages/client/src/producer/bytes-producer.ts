@@ -1,10 +1,5 @@
 import type { HeaderEntry } from '@millrace/protocol';
-import type {
-  BytesProducer,
-  BytesTransactionalProducer,
-  GroupMetadata,
-  TopicPartitionOffset,
-} from '../bytes/types.ts';
+import type { BytesProducer, BytesTransactionalProducer, GroupMetadata, TopicPartitionOffset } from '../bytes/types.ts';
 import { InvalidOptionError, ProducerFencedError } from '../errors.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
 import type { ProducerOptions, TransactionalProducerOptions } from '../producer-options.ts';
@@ -136,7 +131,11 @@ export class EngineBytesTransactionalProducer implements BytesTransactionalProdu
     if (this.engine.isClosed) return;
     const { cluster } = this.engine;
     // A coordinator that is away aborts by its timeout; a fenced producer has nothing to abort.
-    await withTimeout(cluster, this.transactions.close().catch(() => undefined), cluster.requestTimeoutMs);
+    await withTimeout(
+      cluster,
+      this.transactions.close().catch(() => undefined),
+      cluster.requestTimeoutMs,
+    );
     await this.engine.close(0);
     this.transactions.dispose();
   }

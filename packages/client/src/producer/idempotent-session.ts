@@ -1,5 +1,5 @@
-import { apis } from '@millrace/protocol';
-import { errorNumbers, KafkaError } from '../kafka-error.ts';
+import { errorCodes, apis } from '@millrace/protocol';
+import { KafkaError } from '../kafka-error.ts';
 import { Backoff } from '../network/backoff.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
 import type { ProducerIdentity } from './producer-batch.ts';
@@ -71,6 +71,6 @@ async function initProducerId(cluster: ClusterClient): Promise<ProducerIdentity>
   const connection = await cluster.anyConnection();
   // Any broker gives ids; the timeout is of transactions, and must still be a valid one.
   const answer = await connection.request(apis.initProducerId, { transactionalId: null, transactionTimeoutMs: 60_000 });
-  if (answer.errorCode !== errorNumbers.NONE) throw new KafkaError(answer.errorCode, 'InitProducerId');
+  if (answer.errorCode !== errorCodes.NONE) throw new KafkaError(answer.errorCode, 'InitProducerId');
   return { producerId: answer.producerId, epoch: answer.producerEpoch };
 }

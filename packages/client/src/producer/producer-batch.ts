@@ -70,7 +70,11 @@ export class ProducerBatch {
   }
 
   /** The batch's bytes, made once; the writer is free again. Later stamps are patched in. */
-  encode(compression: CompressionType, isTransactional: boolean, release: (writer: RecordBatchWriter) => void): Uint8Array {
+  encode(
+    compression: CompressionType,
+    isTransactional: boolean,
+    release: (writer: RecordBatchWriter) => void,
+  ): Uint8Array {
     if (this.#encoded === undefined) {
       const writer = this.#writer!;
       this.#encoded = writer.close({

@@ -1,6 +1,6 @@
 import type { Clock } from '@millrace/platform';
 import { RecordBatchWriter, type HeaderEntry } from '@millrace/protocol';
-import { DeliveryTimeoutError } from '../errors.ts';
+import { DeliveryTimeoutError, UnsafeIntegerError } from '../errors.ts';
 import { PartitionQueue } from './partition-queue.ts';
 import { ProducerBatch } from './producer-batch.ts';
 
@@ -54,6 +54,8 @@ export class RecordAccumulator {
     value: Uint8Array | null,
     headers: readonly HeaderEntry[] | undefined,
   ): ProducerBatch {
+    // Refused before a batch is opened for it, which would then be empty.
+    if (!Number.isSafeInteger(timestampMs)) throw new UnsafeIntegerError('The timestamp of a record', timestampMs);
     const queue = this.#queues.get(topic)?.[partition] ?? this.#newQueue(topic, partition);
     let batch = queue.open;
     if (batch !== undefined) {

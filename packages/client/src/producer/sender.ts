@@ -1,5 +1,6 @@
 import { isMillraceError } from '@millrace/platform';
 import {
+  errorCodes,
   apis,
   prepareCompression,
   type CompressionType,
@@ -8,7 +9,7 @@ import {
   type ResponseOf,
 } from '@millrace/protocol';
 import { MessageTooLargeError, UnknownTopicError } from '../errors.ts';
-import { errorNumbers, isRetriableErrorNumber, KafkaError } from '../kafka-error.ts';
+import { isRetriableErrorNumber, KafkaError } from '../kafka-error.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
 import type { KafkaConnection } from '../network/connection.ts';
 import { NodeConnections } from '../network/node-connections.ts';
@@ -267,10 +268,7 @@ export class Sender {
       for (const partition of topic.partitionResponses) {
         const batch = batches.find((b) => b.partition === partition.index && b.topic === topic.name);
         if (batch === undefined || !missing.delete(batch) || batch.isSettled) continue;
-        if (
-          partition.errorCode === errorNumbers.NONE ||
-          partition.errorCode === errorNumbers.DUPLICATE_SEQUENCE_NUMBER
-        ) {
+        if (partition.errorCode === errorCodes.NONE || partition.errorCode === errorCodes.DUPLICATE_SEQUENCE_NUMBER) {
           this.#accumulator.acknowledge(batch, partition.baseOffset);
         } else {
           this.#refused(batch, partition.errorCode, partition.errorMessage);
@@ -288,7 +286,7 @@ export class Sender {
       serverMessage,
     });
     batch.lastError = error;
-    if (code === errorNumbers.MESSAGE_TOO_LARGE) {
+    if (code === errorCodes.MESSAGE_TOO_LARGE) {
       if (batch.recordCount > 1) {
         queue.replace(
           batch,
@@ -298,7 +296,7 @@ export class Sender {
         this.#accumulator.fail(batch, new MessageTooLargeError(topic, partition, batch.encodedBytes), false);
       }
     } else if (isSequenceError(code) && batch.identity !== undefined && this.#session.transactionalId === null) {
-      if (code === errorNumbers.OUT_OF_ORDER_SEQUENCE_NUMBER) queue.outOfSequence(batch);
+      if (code === errorCodes.OUT_OF_ORDER_SEQUENCE_NUMBER) queue.outOfSequence(batch);
       else queue.epochRefused(batch);
       this.#mute(queue, batch.attemptCount === 1 ? 0 : retryBackoffMs);
     } else if (error.retriable) {
@@ -360,16 +358,16 @@ export class Sender {
 /** The answer does not say whether the batch was written. */
 function isOutcomeUnknown(code: number): boolean {
   return (
-    code === errorNumbers.REQUEST_TIMED_OUT ||
-    code === errorNumbers.NOT_ENOUGH_REPLICAS_AFTER_APPEND ||
-    code === errorNumbers.KAFKA_STORAGE_ERROR
+    code === errorCodes.REQUEST_TIMED_OUT ||
+    code === errorCodes.NOT_ENOUGH_REPLICAS_AFTER_APPEND ||
+    code === errorCodes.KAFKA_STORAGE_ERROR
   );
 }
 
 function isSequenceError(code: number): boolean {
   return (
-    code === errorNumbers.OUT_OF_ORDER_SEQUENCE_NUMBER ||
-    code === errorNumbers.UNKNOWN_PRODUCER_ID ||
-    code === errorNumbers.INVALID_PRODUCER_EPOCH
+    code === errorCodes.OUT_OF_ORDER_SEQUENCE_NUMBER ||
+    code === errorCodes.UNKNOWN_PRODUCER_ID ||
+    code === errorCodes.INVALID_PRODUCER_EPOCH
   );
 }

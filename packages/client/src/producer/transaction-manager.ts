@@ -1,5 +1,5 @@
 import { isMillraceError } from '@millrace/platform';
-import { apis, type ApiSchema, type RequestInput, type ResponseOf } from '@millrace/protocol';
+import { errorCodes, apis, type ApiSchema, type RequestInput, type ResponseOf } from '@millrace/protocol';
 import type { GroupMetadata, TopicPartitionOffset } from '../bytes/types.ts';
 import {
   CommitFailedError,
@@ -7,7 +7,7 @@ import {
   ProducerFencedError,
   TransactionAbortedError,
 } from '../errors.ts';
-import { errorNumbers, KafkaError } from '../kafka-error.ts';
+import { KafkaError } from '../kafka-error.ts';
 import { Backoff } from '../network/backoff.ts';
 import { Coordinator } from '../network/coordinator.ts';
 import { NodeConnections } from '../network/node-connections.ts';
@@ -173,7 +173,7 @@ export class TransactionManager implements ProducerSession {
           for (const topic of answer.resultsByTopicV3AndBelow) {
             for (const { partitionIndex, partitionErrorCode } of topic.resultsByPartition) {
               // All or nothing: this one was not looked at, another one tells why.
-              if (partitionErrorCode === errorNumbers.OPERATION_NOT_ATTEMPTED) continue;
+              if (partitionErrorCode === errorCodes.OPERATION_NOT_ATTEMPTED) continue;
               this.#check(partitionErrorCode, `AddPartitionsToTxn of ${topic.name}-${partitionIndex}`);
             }
           }
@@ -275,15 +275,15 @@ export class TransactionManager implements ProducerSession {
 
   /** Throws what an error code means; some mean the end of this producer. */
   #check(code: number, where: string, groupId?: string): void {
-    if (code === errorNumbers.NONE) return;
+    if (code === errorCodes.NONE) return;
     const error = new KafkaError(code, where, { context: { transactionalId: this.transactionalId } });
     switch (code) {
-      case errorNumbers.PRODUCER_FENCED:
-      case errorNumbers.INVALID_PRODUCER_EPOCH:
+      case errorCodes.PRODUCER_FENCED:
+      case errorCodes.INVALID_PRODUCER_EPOCH:
         throw this.#fence(error);
-      case errorNumbers.UNKNOWN_MEMBER_ID:
-      case errorNumbers.ILLEGAL_GENERATION:
-      case errorNumbers.FENCED_INSTANCE_ID:
+      case errorCodes.UNKNOWN_MEMBER_ID:
+      case errorCodes.ILLEGAL_GENERATION:
+      case errorCodes.FENCED_INSTANCE_ID:
         if (groupId !== undefined) throw new CommitFailedError(groupId, 'this member is no longer in the group', error);
         throw error;
       default:
