@@ -76,7 +76,7 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
     const config = brokerConfigFrom(options.config ?? {});
     options.signal?.throwIfAborted();
     const given = options.platform ?? nodePlatform();
-    const platform = options.data === 'memory' ? { ...given, files: memoryFileSystem() } : given;
+    const platform = options.data === 'memory' ? { ...given, files: memoryFileSystem(() => given.clock.now()) } : given;
     const path = options.data === 'memory' ? memoryDirectory : options.data;
     const directory = await DataDirectory.open(path, platform.files);
     const broker = new Broker({ platform, options, config, directory });
@@ -137,7 +137,11 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
     const before = this.#openCoreOrThrow();
     if (this.#options.data !== 'memory') throw new NotInMemoryError(this.#options.data);
     before.stop();
-    this.#core = await this.#openCore(memoryFileSystem(), undefined, before.topics.clusterId);
+    this.#core = await this.#openCore(
+      memoryFileSystem(() => this.#platform.clock.now()),
+      undefined,
+      before.topics.clusterId,
+    );
     await before.close();
   }
 

@@ -39,7 +39,7 @@ interface ParkedFetch {
 export class Fetcher {
   readonly #clock: Clock;
   readonly #responseBudget: () => number;
-  /** For each log that somebody waits for, who does, and at which of its positions. Its listener stays until the log is gone. */
+  /** For each log that somebody waits for, who does, and at which of its positions. Its listener stays until something is deleted. */
   readonly #waiting: Map<PartitionLog, Map<ParkedFetch, number>> = new Map<PartitionLog, Map<ParkedFetch, number>>();
   readonly #parked: Set<ParkedFetch> = new Set<ParkedFetch>();
   #woken: ParkedFetch[] = [];
@@ -137,7 +137,8 @@ export class Fetcher {
     for (const [parked, index] of this.#waiting.get(log) ?? []) {
       if (parked.isWoken) continue;
       const position = parked.request.positions[index]!;
-      if (event === 'deleted' || position.offset < log.logStartOffset) {
+      if (event === 'deleted') {
+        // Its beginning, or all of it: a position may be gone, which is told at once.
         this.#wake(parked);
         continue;
       }
