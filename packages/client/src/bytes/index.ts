@@ -11,7 +11,6 @@ import type { BytesConsumer, BytesConsumerOptions, BytesProducer, BytesTransacti
 export { cooperativeSticky } from '../consumer/assignors/cooperative-sticky.ts';
 export { range } from '../consumer/assignors/range.ts';
 export { partitionOf } from '../producer/partitioner.ts';
-export { partitionOf } from '../producer/partitioner.ts';
 export type {
   Assignor,
   AssignorMember,
