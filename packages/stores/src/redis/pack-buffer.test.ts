@@ -21,6 +21,15 @@ it('packs fields with values and deleted fields, as the MessagePack specificatio
   );
 });
 
+it('keeps the last write of a key, whether it sets or deletes', () => {
+  const pack = new PackBuffer(64);
+  const writes = [write('a', '1'), write('b', null), write('a', null), write('b', '2'), write('b', '3')];
+  expect(pack.slice(pack.pack(writes, false)).toString('hex')).toBe(`92` + `92a162a9${time}33` + `91a161`);
+  expect(pack.slice(pack.pack([write('a', '1', 1), write('a', null, 2)], true)).toString('hex')).toBe(
+    `92` + `92a9000000000000000161a9${time}31` + `91a9000000000000000261`,
+  );
+});
+
 it('begins the fields of windows with their start', () => {
   const pack = new PackBuffer(64);
   const written = pack.pack([write(Buffer.of(0), '1', 60_000), write('b', null, -1)], true);

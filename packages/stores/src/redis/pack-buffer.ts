@@ -33,8 +33,12 @@ export class PackBuffer {
     return this.#bytes.length;
   }
 
-  /** @param isWindow fields begin with the window's start; else they are keys, and one that begins with 0x00 gets another */
-  pack(writes: readonly PackedWrite[], isWindow: boolean): Packed {
+  /**
+   * Of several writes of a key the last one counts, as in a replay of the changelog.
+   * @param isWindow fields begin with the window's start; else they are keys, and one that begins with 0x00 gets another
+   */
+  pack(allWrites: readonly PackedWrite[], isWindow: boolean): Packed {
+    const writes = lastOfEachKey(allWrites);
     const start = this.#length;
     let deletedCount = 0;
     let neededBytes = 7;
@@ -129,6 +133,19 @@ export class PackBuffer {
       this.#length += 5;
     }
   }
+}
+
+/** Deletions are applied after the values, so where there are both, a key may be in one of them only. */
+function lastOfEachKey(writes: readonly PackedWrite[]): readonly PackedWrite[] {
+  const isMixed = writes.some(({ value }) => value === null) && writes.some(({ value }) => value !== null);
+  if (!isMixed) return writes;
+  const last = new Map<string, PackedWrite>();
+  for (const write of writes) last.set(`${write.startMs}/${latin1(write.key)}`, write);
+  return last.size === writes.length ? writes : [...last.values()];
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }
 
 /** The buffers of one store. A commit holds one until its reply is there: until then the driver may send it again. */

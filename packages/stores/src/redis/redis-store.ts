@@ -61,8 +61,6 @@ export class RedisStore implements BackendStore {
   #incarnation = '';
   /** Of the last claim. */
   #firstOffset = 0;
-  /** An epoch in Redis that a claim found to be void: the changelog it came from is gone. */
-  #voidEpoch = '';
   /** Until here the store is being filled; −1: it is whole. */
   #buildingUntil = -1;
   /** What `o` is once all that was sent is applied. */
@@ -98,7 +96,6 @@ export class RedisStore implements BackendStore {
     this.#topicId = claim.changelogTopicId ?? '-';
     this.#firstOffset = claim.changelogStartOffset;
     this.#epoch = claim.epoch;
-    this.#voidEpoch = '';
     const [
       verdict,
       o,
@@ -121,12 +118,7 @@ export class RedisStore implements BackendStore {
     );
     if (verdict === 'nothing') return lost('there is nothing');
     if (verdict === 'foreign') return lost('it is of another changelog, or of one that was deleted since');
-    if (verdict === 'higher') {
-      // Barriers are records: an epoch at or beyond the end of the changelog has no record. The changelog was cut.
-      if (Number(epoch) < claim.changelogEndOffset) return { verdict: 'fenced', epoch: Number(epoch) };
-      this.#voidEpoch = epoch!;
-      return lost(`its epoch ${epoch} is beyond the end of the changelog, ${claim.changelogEndOffset}`);
-    }
+    if (verdict === 'higher') return { verdict: 'fenced', epoch: Number(epoch) };
     const nextOffset = Number(o);
     if (nextOffset > claim.changelogEndOffset) {
       return lost(`it stands at ${nextOffset}, beyond the end of the changelog, ${claim.changelogEndOffset}`);
@@ -176,7 +168,6 @@ export class RedisStore implements BackendStore {
           this.#topicId,
           incarnation,
           isWhole ? '' : `building:${epoch}`,
-          this.#voidEpoch,
           segmentKey(this.#key, 0).slice(0, -1),
           this.#firstOffset,
         ],

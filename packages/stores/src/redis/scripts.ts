@@ -91,19 +91,19 @@ return reply
 `);
 
 /**
- * Empties a partition for a rebuild. A later owner's is left alone, unless its epoch is the one that the claim found to be void.
+ * Empties a partition for a rebuild, unless a later owner has it.
  *
- *     KEYS  main hash     ARGV  1 epoch  2 topic id  3 new incarnation  4 building mark, '' for none  5 void epoch  6 start of segments' keys
- *                               7 first offset of the changelog
+ *     KEYS  main hash     ARGV  1 epoch  2 topic id  3 new incarnation  4 building mark, '' for none  5 start of segments' keys
+ *                               6 first offset of the changelog
  *     reply 'reset' or 'fenced', stored epoch
  */
 export const resetScript: Script = script(`
 local main = KEYS[1]
 local m = redis.call('HMGET', main, '\\0e', '\\0t', '\\0g')
-if m[1] and m[2] == ARGV[2] and tonumber(ARGV[1]) < tonumber(m[1]) and m[1] ~= ARGV[5] then return {'fenced', m[1]} end
-for segment in string.gmatch(m[3] or '', '[^,]+') do redis.call('UNLINK', ARGV[6] .. segment) end
+if m[1] and m[2] == ARGV[2] and tonumber(ARGV[1]) < tonumber(m[1]) then return {'fenced', m[1]} end
+for segment in string.gmatch(m[3] or '', '[^,]+') do redis.call('UNLINK', ARGV[5] .. segment) end
 redis.call('UNLINK', main)
-redis.call('HSET', main, '\\0i', ARGV[3], '\\0t', ARGV[2], '\\0e', ARGV[1], '\\0c', ARGV[7], '\\0o', ARGV[7])
+redis.call('HSET', main, '\\0i', ARGV[3], '\\0t', ARGV[2], '\\0e', ARGV[1], '\\0c', ARGV[6], '\\0o', ARGV[6])
 if ARGV[4] ~= '' then redis.call('HSET', main, '\\0s', ARGV[4]) end
 return {'reset', ARGV[1]}
 `);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { available } from '../services/availability.ts';
 import { startRedis, type RedisServer } from '../services/redis.ts';
 import { startTcpProxy } from '../services/tcp-proxy.ts';
-import { claimOf, commitOf, fresh, keyAt, read, specOf } from './store-fixture.ts';
+import { claimOf, commitOf, fresh, keyAt, read, specOf, writesOf } from './store-fixture.ts';
 
 describe.runIf(available('redis'))('a store in Redis', () => {
   let server: RedisServer;
@@ -94,6 +94,14 @@ describe.runIf(available('redis'))('a store in Redis', () => {
       const gone = Object.fromEntries(Array.from({ length: 12_001 }, (_, i) => [`k${i}`, null]));
       expect(await store.commit(commitOf(0, 12_001, 24_002, gone))).toEqual({ verdict: 'applied' });
       expect(await redis.hlen('millrace:{app/large/0}:d0')).toBe(7);
+    });
+
+    it('of a replay may hold a key several times: the last write counts', async () => {
+      const store = await fresh(await backend.openStore(specOf('repeated')));
+      const writes = [...writesOf({ a: '1', b: null }), ...writesOf({ a: null, b: '2' }), ...writesOf({ c: '3' })];
+      const offsets = writes.map((_, i) => i);
+      await store.commit(commitOf(0, 0, 5, {}, { writes, offsets }));
+      expect(await scanned(store)).toEqual({ '0/b': '2', '0/c': '3' });
     });
 
     it('that was cut in the middle is gone on with from where it stands', async () => {
@@ -223,15 +231,6 @@ describe.runIf(available('redis'))('a store in Redis', () => {
       [2001, 10, 'claimed'], // nothing was missed
     ])('at time %i by a barrier at %i finds a store at 10, of time 1000, %s', async (nowMs, epoch, verdict) => {
       expect(await (await left()).claim(claimOf(epoch, { nowMs, deleteRetentionMs: 1000 }))).toMatchObject({ verdict });
-    });
-
-    it('finds an epoch without a record void: the changelog was cut; a reset then takes it', async () => {
-      const store = await left();
-      expect(await store.claim(claimOf(2, { changelogEndOffset: 4 }))).toEqual({ verdict: 'fenced', epoch: 3 });
-      expect(await store.claim(claimOf(2, { changelogEndOffset: 3 }))).toMatchObject({ verdict: 'lost' });
-      await store.reset(2);
-      expect(await store.commit(commitOf(2, 0, 3, { a: '2' }))).toEqual({ verdict: 'applied' });
-      expect(await read(store, keyAt('a'))).toEqual(['2']);
     });
   });
 
