@@ -10,8 +10,8 @@ export interface Replay {
   readonly untilOffset: number;
   /** Go on after that, until stopped: global tables follow their topic. Default false. */
   readonly isFollowing?: boolean | undefined;
-  /** Called with each fetch, in order. Records from `untilOffset` on are not to be applied, unless it is followed. */
-  readonly apply: (fetched: FetchedRecords) => void;
+  /** Called with each fetch, in order, and awaited: a slow store slows the reader. Records from `untilOffset` on are not to be applied, unless it is followed. */
+  readonly apply: (fetched: FetchedRecords) => void | Promise<void>;
 }
 
 interface ActiveReplay extends Replay {
@@ -93,7 +93,7 @@ export class ChangelogReader {
     try {
       while (this.#replays.size > 0 && !this.#isClosed) {
         const fetched = await this.#consumer.poll(pollMs);
-        if (fetched !== null) this.#take(fetched);
+        if (fetched !== null) await this.#take(fetched);
       }
     } catch (error) {
       if (this.#isClosed) return;
@@ -104,10 +104,11 @@ export class ChangelogReader {
     }
   }
 
-  #take(fetched: FetchedRecords): void {
+  async #take(fetched: FetchedRecords): Promise<void> {
     const replay = this.#replays.get(idOf(fetched));
     if (replay === undefined || fetched.firstOffset !== replay.nextOffset) return; // from before the last assign
-    replay.apply(fetched);
+    await replay.apply(fetched);
+    if (this.#replays.get(idOf(fetched)) !== replay) return; // stopped meanwhile
     replay.nextOffset = fetched.nextOffset;
     if (replay.nextOffset < replay.untilOffset || replay.isComplete) return;
     replay.isComplete = true;

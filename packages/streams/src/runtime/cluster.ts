@@ -16,13 +16,24 @@ export interface StreamsCluster {
   partitionCounts(): Promise<ReadonlyMap<string, number>>;
   /** One that exists is left alone: two instances may start at once. */
   createTopic(topic: NewTopic): Promise<void>;
+  topicDetails(topic: string): Promise<TopicDetails>;
   earliestOffsets(topic: string): Promise<ReadonlyMap<number, number>>;
-  /** Ends as readers of committed records see them. */
-  endOffsets(topic: string): Promise<ReadonlyMap<number, number>>;
+  /** `read_committed`: ends as readers of committed records see them, before the first open transaction. */
+  endOffsets(
+    topic: string,
+    isolationLevel: 'read_committed' | 'read_uncommitted',
+  ): Promise<ReadonlyMap<number, number>>;
   /** Offsets of the group with their metadata. */
   committedOffsets(groupId: string): Promise<readonly TopicPartitionOffset[]>;
   deleteRecordsBefore(positions: readonly TopicPartitionOffset[]): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface TopicDetails {
+  /** undefined: the cluster is too old to say. */
+  readonly topicId: string | undefined;
+  /** undefined: unlimited. */
+  readonly deleteRetentionMs: number | undefined;
 }
 
 export interface NewTopic {

@@ -1,0 +1,162 @@
+import type {
+  BytesConsumer,
+  BytesProducer,
+  BytesTransactionalProducer,
+  TopicPartitionOffset,
+} from '@millrace/client/bytes';
+import { controlKey } from '../state/changelog-format.ts';
+import { encodeCommitMetadata } from './commit-metadata.ts';
+import { SinkFailedError } from './errors.ts';
+import type { OpeningTask } from './opening-task.ts';
+import type { RecordOutput } from './record-output.ts';
+import type { TaskRunner } from './task-runner.ts';
+
+/** How a commit gets to the cluster: the one place where the two guarantees differ. */
+export type CommitPath =
+  | { readonly guarantee: 'exactly_once_v2'; readonly producer: BytesTransactionalProducer }
+  | { readonly guarantee: 'at_least_once'; readonly producer: BytesProducer };
+
+/** What is common to all commits of a session. */
+export interface CommitSurroundings {
+  readonly path: CommitPath;
+  readonly consumer: BytesConsumer;
+  readonly output: RecordOutput;
+  readonly planHash: string;
+  readonly nowMs: () => number;
+}
+
+/**
+ * Commits what tasks have processed since the last time (`runners`: those with something to commit), and the first positions and barriers of those that are being opened:
+ * one transaction for all, since one producer serves all tasks of an instance (KIP-447).
+ *
+ * The order is what makes it exact. Calls to the outside are drained, so that nothing is in flight; then caches let their last
+ * changes go on; sinks are flushed before the offsets that say so; outputs, changelogs and offsets become visible together, or
+ * not at all; only then do stores' backends get the batch, so no backend is ever ahead of its changelog. Whatever throws on the
+ * way leaves a transaction to be aborted, and tasks to be opened again from the last commit.
+ *
+ * At least once has no transaction, but the same order: an offset is committed when all that came of the input before it is
+ * acknowledged, and with it goes where each changelog stood then.
+ */
+export async function commitTasks(
+  runners: readonly TaskRunner[],
+  opening: readonly OpeningTask[],
+  around: CommitSurroundings,
+): Promise<void> {
+  const { path, consumer, output, planHash, nowMs } = around;
+  for (const runner of runners) await drain(runner);
+  for (const runner of runners) runner.task.flush();
+  await output.settled();
+  for (const runner of runners) await flushSinks(runner);
+  for (const task of opening) writeBarriers(task, output, planHash, nowMs());
+
+  const offsets: TopicPartitionOffset[] = [];
+  const commitOffsets = async (): Promise<void> => {
+    for (const runner of runners) offsets.push(...offsetsOf(runner, around));
+    for (const task of opening) offsets.push(...firstOffsetsOf(task, around));
+  };
+  if (path.guarantee === 'exactly_once_v2') {
+    await commitOffsets();
+    if (offsets.length > 0) await path.producer.sendOffsets(offsets, consumer.groupMetadata);
+    await path.producer.commit();
+    path.producer.begin();
+  } else {
+    await path.producer.flush();
+    await commitOffsets(); // they say where the changelogs end, so after the flush
+    if (offsets.length > 0) await consumer.commit(offsets);
+  }
+  output.takeRecordCount();
+
+  for (const runner of runners) {
+    for (const input of runner.inputs) input.committedOffset = input.queue.position;
+    runner.hasProcessed = false;
+    await sendToBackends(runner, path.producer, nowMs());
+  }
+  for (const task of opening) {
+    for (const store of task.stores) {
+      if (!store.isSourceChangelog) {
+        store.epoch = path.producer.ackedEndOffset(store.changelogTopic, store.partition)! - 1;
+      }
+    }
+  }
+}
+
+/** No call to the outside in flight, no retry waiting, nothing staged. */
+async function drain(runner: TaskRunner): Promise<void> {
+  while (runner.hasStaged || !runner.task.isDrained) {
+    await runner.task.drain();
+    runner.processStaged();
+  }
+}
+
+async function flushSinks(runner: TaskRunner): Promise<void> {
+  for (const { output, sink, input } of runner.sinks.values()) {
+    try {
+      await output.flush(input.queue.position);
+    } catch (error) {
+      if (runner.closing.signal.aborted) throw error;
+      throw new SinkFailedError(sink, input.topic, input.partition, error);
+    }
+  }
+}
+
+function writeBarriers(task: OpeningTask, output: RecordOutput, planHash: string, nowMs: number): void {
+  for (const { changelogTopic, partition, isSourceChangelog } of task.stores) {
+    if (isSourceChangelog) continue;
+    const value = Buffer.from(JSON.stringify({ plan: planHash, epoch: task.epoch }));
+    output.send(changelogTopic, partition, nowMs, controlKey('barrier'), value, []);
+  }
+}
+
+/** The first input is always there: its metadata speaks for the task. The others only if they have moved. */
+function offsetsOf(runner: TaskRunner, around: CommitSurroundings): TopicPartitionOffset[] {
+  const metadata = encodeCommitMetadata({
+    planHash: around.planHash,
+    streamTimeMs: runner.task.streamTimeMs,
+    committedAtMs: around.nowMs(),
+    epoch: runner.epoch,
+    changelogEnds: changelogEndsOf(runner, around.path),
+  });
+  return runner.inputs
+    .filter((input, index) => index === 0 || input.queue.position !== input.committedOffset)
+    .map(({ topic, partition, queue }) => ({ topic, partition, offset: queue.position, metadata }));
+}
+
+function firstOffsetsOf(task: OpeningTask, around: CommitSurroundings): TopicPartitionOffset[] {
+  const ends: Record<string, number> = {};
+  for (const { store, changelogTopic, partition, isSourceChangelog } of task.stores) {
+    if (isSourceChangelog) continue;
+    // Until the dangling end of a changelog has been written over, it stays dangling.
+    ends[store.plan.name] =
+      task.changelogEnds?.[store.plan.name] ?? around.path.producer.ackedEndOffset(changelogTopic, partition)!;
+  }
+  const metadata = encodeCommitMetadata({
+    planHash: around.planHash,
+    streamTimeMs: task.streamTimeMs,
+    committedAtMs: around.nowMs(),
+    epoch: task.epoch,
+    changelogEnds: around.path.guarantee === 'at_least_once' ? ends : undefined,
+  });
+  return task.inputs.map(({ topic, partition, queue }) => ({ topic, partition, offset: queue.position, metadata }));
+}
+
+function changelogEndsOf(runner: TaskRunner, path: CommitPath): Readonly<Record<string, number>> | undefined {
+  if (path.guarantee === 'exactly_once_v2') return undefined;
+  const own = runner.stores.filter(({ isSourceChangelog }) => !isSourceChangelog);
+  return Object.fromEntries(
+    own.map(({ store, changelogTopic, partition }) => [
+      store.plan.name,
+      path.producer.ackedEndOffset(changelogTopic, partition)!,
+    ]),
+  );
+}
+
+async function sendToBackends(runner: TaskRunner, producer: BytesProducer, nowMs: number): Promise<void> {
+  const positions = runner.inputs.map(({ topic, partition, queue }) => ({ topic, partition, offset: queue.position }));
+  for (const open of runner.stores) {
+    const source = runner.inputs.find(({ topic }) => topic === open.changelogTopic);
+    const nextOffset = open.isSourceChangelog
+      ? source!.queue.position
+      : (producer.ackedEndOffset(open.changelogTopic, open.partition) ?? open.nextOffset);
+    await open.sendCommit(nextOffset, positions, nowMs);
+  }
+}

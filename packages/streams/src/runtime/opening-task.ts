@@ -1,0 +1,221 @@
+import type { TopicPartitionId, TopicPartitionOffset } from '@millrace/client/bytes';
+import { topicNameOf, type Plan, type SinkNode, type SourceNode } from '../plan/plan.ts';
+import type { StateStoreBackend } from '../state/store-backend.ts';
+import type { StreamTask } from '../task/task-port.ts';
+import { matches, type TaskId } from './assignor.ts';
+import type { StreamsCluster } from './cluster.ts';
+import { decodeCommitMetadata, type CommitMetadata } from './commit-metadata.ts';
+import { IncompatiblePlanError } from './errors.ts';
+import { OpenStore } from './open-store.ts';
+import { PartitionQueue } from './partition-queue.ts';
+import { bringUpToDate, restoreUpTo, type Correction, type RestoreSurroundings } from './restore.ts';
+import { SinkOutput, type SinkOutputOptions } from './sink-output.ts';
+import type { RunningSink, TaskInput } from './task-runner.ts';
+
+/** A partition as it was assigned, with what its group has committed there. */
+export type AssignedPartition = TopicPartitionId & { readonly committed: TopicPartitionOffset | undefined };
+
+/** A task that has been assigned and does not run yet: its stores are being filled. */
+export interface OpeningTask {
+  readonly id: TaskId;
+  readonly task: StreamTask;
+  readonly inputs: readonly TaskInput[];
+  readonly stores: readonly OpenStore[];
+  /** How often the partition has changed hands, this time included. */
+  readonly epoch: number;
+  /** As of the last commit. */
+  readonly streamTimeMs: number;
+  /** At least once: where each changelog stood at the last commit, by store. */
+  readonly changelogEnds: Readonly<Record<string, number>> | undefined;
+}
+
+/** What opening needs to know of the app. */
+export interface OpeningSurroundings {
+  readonly plan: Plan;
+  readonly applicationId: string;
+  readonly cluster: StreamsCluster;
+  readonly partitionCounts: ReadonlyMap<string, number>;
+  readonly createTask: (id: TaskId) => StreamTask;
+  readonly backendOf: (store: string) => StateStoreBackend | undefined;
+  readonly warn: (context: object, message: string) => void;
+}
+
+/**
+ * Finds out where a task goes on, and opens its stores, unclaimed. The partitions are all those of one task.
+ * @throws {IncompatiblePlanError} the positions were committed by another plan
+ */
+export async function openTask(
+  id: TaskId,
+  partitions: readonly AssignedPartition[],
+  around: OpeningSurroundings,
+): Promise<OpeningTask> {
+  const metadata = committedBy(partitions, around);
+  const inputs: TaskInput[] = [];
+  for (const partition of [...partitions].sort((a, b) => (a.topic < b.topic ? -1 : 1))) {
+    inputs.push(await openInput(id, partition, around));
+  }
+  const task = around.createTask(id);
+  const stores: OpenStore[] = [];
+  try {
+    for (const store of task.stores) {
+      const { changelog, name, key, value, kind, windowMs } = store.plan;
+      const changelogTopic = topicNameOf(changelog, around.applicationId);
+      const isSourceChangelog = changelog.kind !== 'changelog';
+      const backend = await around.backendOf(name)?.openStore({
+        applicationId: around.applicationId,
+        name,
+        partition: id.partition,
+        partitionCount: around.partitionCounts.get(changelogTopic) ?? 1,
+        kind: kind === 'window' || kind === 'join' ? 'window' : 'keyValue',
+        windowMs,
+        changelogTopic,
+        isSourceChangelog,
+        keySerde: key.name,
+        valueSerde: value.name,
+      });
+      stores.push(new OpenStore({ store, partition: id.partition, changelogTopic, isSourceChangelog, backend }));
+    }
+  } catch (error) {
+    await Promise.allSettled(stores.map((store) => store.close()));
+    task.close();
+    throw error;
+  }
+  return {
+    id,
+    task,
+    inputs,
+    stores,
+    epoch: (metadata?.epoch ?? 0) + 1,
+    streamTimeMs: metadata?.streamTimeMs ?? -1,
+    changelogEnds: metadata?.changelogEnds,
+  };
+}
+
+/** Fills the stores up to the barrier that has just been committed. */
+export async function fillStores(
+  opening: OpeningTask,
+  guarantee: 'exactly_once_v2' | 'at_least_once',
+  around: RestoreSurroundings,
+): Promise<readonly { readonly open: OpenStore; readonly corrections: readonly Correction[] }[]> {
+  const filled = await Promise.all(
+    opening.stores.map(async (open) => {
+      const committedEnd = opening.changelogEnds?.[open.store.plan.name];
+      let corrections: readonly Correction[] = [];
+      if (open.isSourceChangelog) {
+        const source = opening.inputs.find(({ topic }) => topic === open.changelogTopic)!;
+        const ends = await around.cluster.endOffsets(open.changelogTopic, 'read_uncommitted');
+        open.epoch = ends.get(open.partition) ?? 0;
+        await bringUpToDate(open, source.queue.position, around);
+      } else if (guarantee === 'at_least_once' && committedEnd !== undefined && committedEnd < open.epoch) {
+        corrections = await restoreUpTo(open, committedEnd, open.epoch, around);
+      } else await bringUpToDate(open, open.epoch, around);
+      await open.store.open();
+      return { open, corrections };
+    }),
+  );
+  return filled.filter(({ corrections }) => corrections.length > 0);
+}
+
+/** Opens the sinks of a task: each for every source partition that reaches it. */
+export async function openSinks(
+  opening: OpeningTask,
+  around: OpeningSurroundings,
+  signal: AbortSignal,
+  optionsOf: (node: SinkNode, input: TaskInput) => SinkOutputOptions,
+): Promise<ReadonlyMap<string, RunningSink>> {
+  const sinks = new Map<string, RunningSink>();
+  const subtopology = around.plan.subtopologies[opening.id.subtopology]!;
+  try {
+    for (const node of subtopology.nodes.map((id) => around.plan.nodes[id]!)) {
+      if (node.kind !== 'sink') continue;
+      const reaching = sourcesReaching(around.plan, node.id);
+      for (const input of opening.inputs) {
+        if (!reaching.has(subtopology.sources[input.source]!)) continue;
+        const { topic, partition } = input;
+        const task = { applicationId: around.applicationId, topic, partition, epoch: opening.epoch, signal };
+        const writer = await node.sink.open(task);
+        const output = new SinkOutput(writer, input.queue.position, optionsOf(node, input));
+        sinks.set(sinkId(node.id, topic), { sink: node.name, input, output });
+      }
+    }
+  } catch (error) {
+    await Promise.allSettled([...sinks.values()].map(({ output }) => output.close()));
+    throw error;
+  }
+  return sinks;
+}
+
+/** A sink's writer within its task. */
+export function sinkId(node: number, topic: string): string {
+  return `${node}/${topic}`;
+}
+
+/** Ids of the source nodes from which a node is reached. */
+function sourcesReaching(plan: Plan, node: number): ReadonlySet<number> {
+  const found = new Set<number>();
+  const seen = new Set<number>();
+  const visit = (id: number): void => {
+    if (seen.has(id)) return;
+    seen.add(id);
+    const { kind, inputs } = plan.nodes[id]!;
+    if (kind === 'source') found.add(id);
+    inputs.forEach(visit);
+  };
+  visit(node);
+  return found;
+}
+
+async function openInput(id: TaskId, assigned: AssignedPartition, around: OpeningSurroundings): Promise<TaskInput> {
+  const { topic, partition, committed } = assigned;
+  const { plan, applicationId, cluster } = around;
+  const subtopology = plan.subtopologies[id.subtopology]!;
+  const source = subtopology.sources.findIndex((node) => isSourceOf(plan.nodes[node] as SourceNode, topic, applicationId));
+  const node = plan.nodes[subtopology.sources[source]!] as SourceNode;
+  const startOffset = (await cluster.earliestOffsets(topic)).get(partition) ?? 0;
+  const endOffset = (await cluster.endOffsets(topic, 'read_uncommitted')).get(partition) ?? 0;
+  let offset = committed?.offset;
+  if (offset !== undefined && (offset < startOffset || offset > endOffset)) {
+    around.warn(
+      { topic, partition, committed: offset, startOffset, endOffset },
+      'The committed offset is outside of the log: records were deleted before they were processed, or the topic was made anew. ' +
+        `Going on from the ${node.autoOffsetReset} one.`,
+    );
+    offset = undefined;
+  }
+  offset ??= node.autoOffsetReset === 'earliest' ? startOffset : endOffset;
+  const queue = new PartitionQueue(topic, partition, offset);
+  queue.highWatermark = endOffset;
+  return { topic, partition, source, queue, isPaused: true, committedOffset: offset };
+}
+
+/** The metadata of the last commit: of the partitions, the one that was committed last. */
+function committedBy(
+  partitions: readonly AssignedPartition[],
+  { plan, applicationId }: OpeningSurroundings,
+): CommitMetadata | undefined {
+  let last: CommitMetadata | undefined;
+  for (const { committed } of partitions) {
+    const metadata = decodeCommitMetadata(committed?.metadata);
+    if (metadata === undefined) continue;
+    checkPlanHash(metadata, plan, applicationId);
+    if (last === undefined || metadata.committedAtMs > last.committedAtMs) last = metadata;
+  }
+  return last;
+}
+
+/** @throws {IncompatiblePlanError} */
+export function checkPlanHash(metadata: CommitMetadata, plan: Plan, applicationId: string): void {
+  if (metadata.planHash === plan.hash) return;
+  throw new IncompatiblePlanError(
+    `The group '${applicationId}' has state of another plan (hash ${metadata.planHash}; this plan's is ${plan.hash}).`,
+    { applicationId, planHash: plan.hash, stateHash: metadata.planHash },
+  );
+}
+
+/** Whether a source node reads this topic. */
+export function isSourceOf(node: SourceNode, topic: string, applicationId: string): boolean {
+  return node.topic.kind === 'pattern'
+    ? matches(node.topic.pattern, topic)
+    : topicNameOf(node.topic, applicationId) === topic;
+}
+
