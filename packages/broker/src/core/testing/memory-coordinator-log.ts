@@ -41,11 +41,7 @@ export class MemoryCoordinatorLog implements CoordinatorLog {
     return this.epoch;
   }
 
-  append(
-    partition: number,
-    records: readonly CoordinatorRecord[],
-    producer?: TransactionalProducer,
-  ): AppendedRecords {
+  append(partition: number, records: readonly CoordinatorRecord[], producer?: TransactionalProducer): AppendedRecords {
     this.#failIfTold();
     const baseOffset = this.#nextOffsets.get(partition) ?? 0;
     records.forEach(({ key, value }, index) => {
