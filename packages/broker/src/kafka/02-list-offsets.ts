@@ -41,7 +41,9 @@ export function listOffsets(services: KafkaServices): Handler {
         return failure(partitionIndex, errorCodes.UNSUPPORTED_VERSION);
       }
       try {
-        return await find(log, wanted, isolation);
+        const found = await find(log, wanted, isolation);
+        // Before version 4 an answer has no room for the epoch.
+        return context.apiVersion < 4 ? { ...found, leaderEpoch: -1 } : found;
       } catch (error) {
         return failure(partitionIndex, errorCodeOf(error, services.logger));
       }
