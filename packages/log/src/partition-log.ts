@@ -368,15 +368,15 @@ export class PartitionLog {
   /** Writes checkpoints and snapshots, closes the files. @throws `KafkaStorageError` if what was appended could not be made durable */
   async close(): Promise<void> {
     if (this.#closed !== undefined) return;
-    while (this.#highWatermark < this.#logEndOffset || this.#hasNewFiles) {
-      await this.#commits.enlist(this.#member).done;
-    }
+    while (this.#highWatermark < this.#logEndOffset) await this.#commits.enlist(this.#member).done;
     const endOffset = this.#logEndOffset;
     this.#shut(this.#storageError('is closed'));
     await this.#background;
     this.#active.seal();
     for (const segment of this.#segments) if (segment.hasUnsynced || segment === this.#active) await segment.sync();
     for (const segment of [...this.#sealed, this.#active]) await segment.syncIndexes();
+    // In the modes that do not sync at each commit, the names of rolled segments are still to be made durable.
+    if (this.#hasNewFiles) await this.#files.syncDirectory(this.#directory);
     await this.#writeSnapshot(endOffset);
     this.#removeStraySnapshots(endOffset);
     await this.#epochs.write();
