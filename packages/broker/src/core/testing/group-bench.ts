@@ -10,7 +10,7 @@ import { MemoryCoordinatorLog } from './memory-coordinator-log.ts';
 
 /** What a consumer of these topics says of itself. */
 export function subscriptionTo(...topics: string[]): Uint8Array {
-  return encodeMessage(recordSchemas.consumerProtocolSubscription, 0, { topics });
+  return new Uint8Array(encodeMessage(recordSchemas.consumerProtocolSubscription, 0, { topics }));
 }
 
 export function protocolsNamed(...names: string[]): readonly MemberProtocol[] {
