@@ -18,6 +18,7 @@ const seeds = process.env['SEED'] === undefined ? [1, 2] : [Number(process.env['
 const faults = {
   flushAll: 0.01,
   evictHash: 0.02,
+  failover: 0.02,
   restart: 0.003,
   scriptFlush: 0.03,
   lostReply: 0.01,
@@ -52,6 +53,22 @@ describe.runIf(available('redis')).each(seeds)('a store in Redis under faults, S
           return owner;
         };
 
+        // A replica that lags is a prefix: what all keys were at some moment before.
+        let replica: { readonly key: string; readonly dump: Buffer }[] = [];
+        const replicate = async (): Promise<void> => {
+          const keys = await direct.keys('millrace:{*');
+          if (keys.length === 0) return;
+          const transaction = direct.multi();
+          for (const key of keys) transaction.dumpBuffer(key);
+          const dumps = ((await transaction.exec()) ?? []).map(([, dump]) => dump as Buffer | null);
+          replica = keys.flatMap((key, i) => (dumps[i] ? [{ key, dump: dumps[i] }] : []));
+        };
+        const failOver = async (): Promise<void> => {
+          const transaction = direct.multi().flushall();
+          for (const { key, dump } of replica) transaction.restore(key, 0, dump);
+          for (const [error] of (await transaction.exec()) ?? []) expect(error).toBeNull();
+        };
+
         let owner = await appoint();
         let zombie: SimulatedOwner | undefined;
         while (log.inputOffset < inputs.length) {
@@ -59,10 +76,12 @@ describe.runIf(available('redis')).each(seeds)('a store in Redis under faults, S
           const batch = inputs.slice(from, from + 1 + random.below(40));
           const until = from + batch.length;
           let dieAfterCommit = false;
+          if (random.chance(0.05)) await replicate();
           for (const [fault, share] of Object.entries(faults) as [Fault, number][]) {
             if (!random.chance(share)) continue;
             struck[fault] = (struck[fault] ?? 0) + 1;
             if (fault === 'flushAll') void direct.flushall();
+            else if (fault === 'failover') await failOver();
             else if (fault === 'restart') await server.restart();
             else if (fault === 'scriptFlush') void direct.script('FLUSH');
             else if (fault === 'lostReply') void proxy.cutNextReply();
