@@ -1,5 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { systemClock } from '@millrace/platform';
 import { apis } from '@millrace/protocol';
 import { afterEach, expect, it } from 'vitest';
 import { Broker } from './broker.ts';
@@ -20,6 +21,7 @@ afterEach(() => {
 
 it('answers over TCP what was produced, and again after it was closed and opened', async () => {
   const data = temporaryDirectory();
+  const timestampMs = systemClock().now();
   for (const expected of [['a'], ['a', 'a']]) {
     await using broker = await Broker.open({ data, listen: { port: 0 } });
     await using client = await RawClient.connect(broker.address);
@@ -30,7 +32,7 @@ it('answers over TCP what was produced, and again after it was closed and opened
     const produced = await client.request(apis.produce, 9, {
       acks: -1,
       timeoutMs: 1000,
-      topicData: [{ name: 'orders', partitionData: [{ index: 0, records: batchOf(['a']) }] }],
+      topicData: [{ name: 'orders', partitionData: [{ index: 0, records: batchOf([{ value: 'a', timestampMs }]) }] }],
     });
     expect(produced.responses[0]?.partitionResponses[0]).toMatchObject({
       errorCode: 0,

@@ -20,6 +20,11 @@ export class TestBroker implements AsyncDisposable {
     return new TestBroker(await Broker.open({ data: 'memory', ...options }));
   }
 
+  /** Another connection to a broker: on one, requests wait for those before them. */
+  static over(broker: Broker): TestBroker {
+    return new TestBroker(broker);
+  }
+
   async createTopic(
     name: string,
     options: { readonly partitions?: number; readonly configs?: Readonly<Record<string, string>> } = {},

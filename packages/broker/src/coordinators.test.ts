@@ -1,0 +1,105 @@
+import { apis } from '@millrace/protocol';
+import { expect, it } from 'vitest';
+import { errorCodes } from './kafka/error-codes.ts';
+import { batchOf, valuesOf } from './testing/batches.ts';
+import { TestBroker } from './testing/memory-broker.ts';
+
+it('commits a transaction: readers of committed records see it only then, and the marker takes an offset', async () => {
+  await using test = await TestBroker.open();
+  await test.createTopic('orders');
+  const { producerId, producerEpoch, ...begun } = await test.client.request(apis.initProducerId, 4, {
+    transactionalId: 'pay',
+    transactionTimeoutMs: 60_000,
+  });
+  expect(begun.errorCode).toBe(0);
+  const transaction = { transactionalId: 'pay', producerId, producerEpoch };
+  const batch = (value: string, baseSequence: number): Uint8Array =>
+    batchOf([value], { producerId, producerEpoch, baseSequence, isTransactional: true });
+  const options = { transactionalId: 'pay' };
+
+  expect((await test.produce('orders', batch('early', 0), options)).errorCode).toBe(errorCodes.INVALID_TXN_STATE);
+  const added = await test.client.request(apis.addPartitionsToTxn, 3, {
+    v3AndBelowTransactionalId: 'pay',
+    v3AndBelowProducerId: producerId,
+    v3AndBelowProducerEpoch: producerEpoch,
+    v3AndBelowTopics: [{ name: 'orders', partitions: [0] }],
+  });
+  expect(added.resultsByTopicV3AndBelow[0]?.resultsByPartition[0]?.partitionErrorCode).toBe(0);
+  expect(await test.produce('orders', batch('paid', 0), options)).toMatchObject({ errorCode: 0, baseOffset: 0 });
+
+  const committed = { isolationLevel: 1 };
+  expect(await test.fetch('orders', 0, committed)).toMatchObject({ highWatermark: 1, lastStableOffset: 0 });
+  expect(valuesOf((await test.fetch('orders', 0)).records)).toEqual([[0, 'paid']]);
+  expect((await test.client.request(apis.endTxn, 3, { ...transaction, committed: true })).errorCode).toBe(0);
+  const fetched = await test.fetch('orders', 0, { ...committed, maxWaitMs: 5000 });
+  expect(fetched).toMatchObject({ highWatermark: 2, lastStableOffset: 2, abortedTransactions: [] });
+  expect(valuesOf(fetched.records)[0]).toEqual([0, 'paid']);
+});
+
+it('names aborted transactions to readers of committed records, and wakes them at the abort', async () => {
+  await using test = await TestBroker.open();
+  await test.createTopic('orders');
+  const { producerId, producerEpoch } = await test.client.request(apis.initProducerId, 4, {
+    transactionalId: 'pay',
+    transactionTimeoutMs: 60_000,
+  });
+  await test.client.request(apis.addPartitionsToTxn, 3, {
+    v3AndBelowTransactionalId: 'pay',
+    v3AndBelowProducerId: producerId,
+    v3AndBelowProducerEpoch: producerEpoch,
+    v3AndBelowTopics: [{ name: 'orders', partitions: [0] }],
+  });
+  const lost = batchOf(['lost'], { producerId, producerEpoch, baseSequence: 0, isTransactional: true });
+  await test.produce('orders', lost, { transactionalId: 'pay' });
+
+  const waits = TestBroker.over(test.broker).fetch('orders', 0, { isolationLevel: 1, maxWaitMs: 15_000 });
+  const ended = { transactionalId: 'pay', producerId, producerEpoch, committed: false };
+  expect((await test.client.request(apis.endTxn, 3, ended)).errorCode).toBe(0);
+  expect((await waits).abortedTransactions).toEqual([{ producerId, firstOffset: 0 }]);
+});
+
+it('keeps committed offsets, and drops those of a topic that is deleted', async () => {
+  await using test = await TestBroker.open();
+  await test.createTopic('orders');
+  await test.createTopic('other');
+  const commit = await test.client.request(apis.offsetCommit, 7, {
+    groupId: 'readers',
+    generationIdOrMemberEpoch: -1,
+    topics: ['orders', 'other'].map((name) => ({
+      name,
+      partitions: [{ partitionIndex: 0, committedOffset: 5, committedMetadata: `about ${name}` }],
+    })),
+  });
+  expect(commit.topics.flatMap(({ partitions }) => partitions.map(({ errorCode }) => errorCode))).toEqual([0, 0]);
+  await test.client.request(apis.deleteTopics, 5, { topicNames: ['orders'], timeoutMs: 1000 });
+  await test.createTopic('orders');
+  const fetched = await test.client.request(apis.offsetFetch, 7, {
+    groupId: 'readers',
+    topics: ['orders', 'other'].map((name) => ({ name, partitionIndexes: [0] })),
+  });
+  expect(
+    fetched.topics.map(({ name, partitions }) => [name, partitions[0]?.committedOffset, partitions[0]?.metadata]),
+  ).toEqual([
+    ['orders', -1, ''],
+    ['other', 5, 'about other'],
+  ]);
+});
+
+it('refuses clients that write to an internal topic, and shows it to them as internal', async () => {
+  await using test = await TestBroker.open({ config: { 'offsets.topic.num.partitions': 3 } });
+  await test.client.request(apis.offsetCommit, 7, {
+    groupId: 'readers',
+    generationIdOrMemberEpoch: -1,
+    topics: [{ name: 'orders', partitions: [{ partitionIndex: 0, committedOffset: 5 }] }],
+  });
+  const { topics } = await test.client.request(apis.metadata, 9, { topics: [{ name: '__consumer_offsets' }] });
+  expect(topics[0]).toMatchObject({ errorCode: 0, isInternal: true });
+  expect(topics[0]?.partitions).toHaveLength(3);
+  expect((await test.produce('__consumer_offsets', batchOf(['x']))).errorCode).toBe(errorCodes.INVALID_TOPIC_EXCEPTION);
+  const grown = await test.client.request(apis.createPartitions, 3, {
+    topics: [{ name: '__consumer_offsets', count: 9, assignments: null }],
+  });
+  expect(grown.results[0]?.errorCode).toBe(errorCodes.INVALID_TOPIC_EXCEPTION);
+  const deleted = await test.client.request(apis.deleteTopics, 5, { topicNames: ['__consumer_offsets'] });
+  expect(deleted.responses[0]?.errorCode).toBe(errorCodes.INVALID_TOPIC_EXCEPTION);
+});
