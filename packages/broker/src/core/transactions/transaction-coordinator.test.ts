@@ -318,49 +318,61 @@ describe('EndTxn', () => {
 });
 
 describe('a crash in EndTxn', () => {
-  /** Every step of the way that can be the last, by what was durable: Prepare, how many of the two markers, Complete. */
+  const outcomes = [
+    { outcome: 'commit', other: 'abort', completed: 'CompleteCommit' },
+    { outcome: 'abort', other: 'commit', completed: 'CompleteAbort' },
+  ] as const;
+
+  /** A transaction over two partitions whose end is under way, with log and partitions held. */
+  async function ending(outcome: 'commit' | 'abort'): Promise<{ bench: TransactionBench; isAnswered: () => boolean }> {
+    const bench = await TransactionBench.open();
+    await bench.init();
+    await bench.add(producer, [0, 1]);
+    bench.log.isHeld = true;
+    bench.log.sync();
+    bench.partitions.isHeld = true;
+    let isAnswered = false;
+    void bench.end(producer, outcome).then(() => (isAnswered = true));
+    await bench.clock.advance(0);
+    return { bench, isAnswered: () => isAnswered };
+  }
+
+  it.each(outcomes)('before Prepare is durable: a $outcome was never begun', async ({ outcome, completed }) => {
+    const { bench, isAnswered } = await ending(outcome);
+    const restarted = await bench.restart();
+    expect(isAnswered()).toBe(false);
+    expect(restarted.partitions.written).toEqual([]);
+    expect(restarted.isOpen(producer, 0)).toBe(true);
+    // The client does not know: it asks again.
+    expect(await restarted.end(producer, outcome)).toBeNull();
+    expect(restarted.states.at(-1)).toBe(completed);
+  });
+
+  /** What was durable, and how many markers there are once the restart is done. */
   const steps = [
-    { at: 'before Prepare is durable', isPrepared: false, markers: 0, isCompleted: false },
-    { at: 'after Prepare', isPrepared: true, markers: 0, isCompleted: false },
-    { at: 'with one of two markers durable', isPrepared: true, markers: 1, isCompleted: false },
-    { at: 'with all markers durable', isPrepared: true, markers: 2, isCompleted: false },
-    { at: 'after Complete', isPrepared: true, markers: 2, isCompleted: true },
+    { at: 'after Prepare', markers: 0, isCompleted: false, markersInAll: 2 },
+    { at: 'with one of two markers durable', markers: 1, isCompleted: false, markersInAll: 3 },
+    { at: 'with all markers durable', markers: 2, isCompleted: false, markersInAll: 4 },
+    { at: 'after Complete', markers: 2, isCompleted: true, markersInAll: 2 },
   ];
-  it.each(steps.flatMap((step) => (['commit', 'abort'] as const).map((outcome) => ({ ...step, outcome }))))(
-    '$at: a $outcome is whole or was never begun',
-    async ({ isPrepared, markers, isCompleted, outcome }) => {
-      const bench = await TransactionBench.open();
-      await bench.init();
-      await bench.add(producer, [0, 1]);
-      bench.log.isHeld = true;
+  it.each(steps.flatMap((step) => outcomes.map((each) => ({ ...step, ...each }))))(
+    '$at: a $outcome is whole when the broker is open again',
+    async ({ markers, isCompleted, markersInAll, outcome, other, completed }) => {
+      const { bench } = await ending(outcome);
       bench.log.sync();
-      bench.partitions.isHeld = true;
-      let isAnswered = false;
-      void bench.end(producer, outcome).then(() => (isAnswered = true));
       await bench.clock.advance(0);
-      if (isPrepared) bench.log.sync();
-      await bench.clock.advance(0);
-      if (isPrepared) bench.partitions.sync(markers);
+      bench.partitions.sync(markers);
       await bench.clock.advance(0);
       if (isCompleted) bench.log.sync();
 
       const restarted = await bench.restart();
 
-      const other = outcome === 'commit' ? 'abort' : 'commit';
-      if (!isPrepared) {
-        expect(isAnswered).toBe(false);
-        expect(restarted.partitions.written).toEqual([]);
-        expect(restarted.isOpen(producer, 0)).toBe(true);
-        // The client does not know: it asks again.
-        expect(await restarted.end(producer, outcome)).toBeNull();
-      }
-      const written = restarted.partitions.written;
-      for (const partition of [0, 1]) expect(written).toContain(`orders-${partition} ${outcome} 7/0`);
-      expect(written.filter((marker) => marker.includes(other))).toEqual([]);
+      const { written } = restarted.partitions;
+      expect(new Set(written)).toEqual(new Set([0, 1].map((partition) => `orders-${partition} ${outcome} 7/0`)));
+      expect(written).toHaveLength(markersInAll);
+      expect(restarted.states.at(-1)).toBe(completed);
       expect(await restarted.end(producer, outcome)).toBeNull();
       expect(await restarted.end(producer, other)).toBe('INVALID_TXN_STATE');
-      if (isCompleted) expect(written).toHaveLength(2);
-      expect(restarted.states.at(-1)).toBe(outcome === 'commit' ? 'CompleteCommit' : 'CompleteAbort');
       expect(await restarted.add(producer, [2])).toEqual([null]);
     },
   );
