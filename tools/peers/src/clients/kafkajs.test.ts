@@ -130,6 +130,10 @@ describe('kafkajs', { timeout: 60_000 }, () => {
     const kafka = client(broker.address);
     const producer = kafka.producer({ transactionalId: 'kafkajs', maxInFlightRequests: 1, idempotent: true });
     await producer.connect();
+    const setUp = kafka.producer();
+    await setUp.connect();
+    await setUp.send({ topic: 'source', messages: [{ value: 'x' }] });
+    await setUp.disconnect();
     for (const [value, commit] of [
       ['aborted', false],
       ['committed', true],

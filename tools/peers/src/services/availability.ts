@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { postgresBinaries } from './postgres.ts';
 
 /** What some tests need and this machine may not have. */
-export type Service = 'redis' | 'postgres' | 'kcat';
+export type Service = 'redis' | 'postgres' | 'kcat' | 'platformatic';
 
 const services: Readonly<Record<Service, { readonly tests: string; readonly whyNot: () => string | undefined }>> = {
   redis: { tests: 'redis tests', whyNot: () => whyNoCommand('redis-server') },
@@ -12,6 +12,10 @@ const services: Readonly<Record<Service, { readonly tests: string; readonly whyN
     whyNot: () => (postgresBinaries() === undefined ? 'no PostgreSQL from npm or the system' : undefined),
   },
   kcat: { tests: 'kcat tests', whyNot: () => whyNoCommand('kcat') },
+  platformatic: {
+    tests: '@platformatic/kafka tests',
+    whyNot: () => ('withResolvers' in Promise ? undefined : `it needs Node 22, this is ${process.version}`),
+  },
 };
 
 /** Why tests of a service cannot run here; undefined: they can. */
