@@ -29,4 +29,5 @@ export {
 } from './partition-log.ts';
 export { TailCache } from './tail-cache.ts';
 export type { OffsetAndTimestamp } from './time-lookup.ts';
-export type { CompactionOutput, CompactionResult, CompactionTask, Compactor } from './compaction.ts';
+export type { CleanedSegment, CompactionOutput, CompactionResult, CompactionTask, Compactor } from './compaction.ts';
+export { inlineCompactor, workerCompactor, type CompactorOptions } from './compactors.ts';

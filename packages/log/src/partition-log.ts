@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { silentLogger, type Clock, type FileSystem, type Logger } from '@millrace/platform';
 import { attributesOf, setBaseOffset, setPartitionLeaderEpoch, type BatchHeader } from '@millrace/protocol';
 import { BatchValidator, type AppendOrigin } from './batch-validation.ts';
+import { cleanableRange, type CleanableRange } from './cleanable.ts';
+import type { CleanedSegment, CompactionResult, CompactionTask, Compactor } from './compaction.ts';
 import { writeCheckpoint } from './checkpoint-file.ts';
 import { readEndMarker, transactionMarker } from './control-batch.ts';
 import { KafkaStorageError, OffsetOutOfRangeError, PolicyViolationError, type PartitionAt } from './errors.ts';
@@ -15,6 +17,7 @@ import { checkpointNames, recoverLog, type RecoveredLog } from './recovery.ts';
 import { segmentsToDelete } from './retention.ts';
 import { findBatches } from './segment-reader.ts';
 import { Segment } from './segment.ts';
+import { dropCleaned, swapIn } from './swap-files.ts';
 import { Tail, type TailCache } from './tail-cache.ts';
 import { offsetForTimestamp, offsetForMaxTimestamp, type OffsetAndTimestamp } from './time-lookup.ts';
 
@@ -125,6 +128,10 @@ export class PartitionLog {
   #background: Promise<void> = Promise.resolve();
   readonly #doomed: Map<string, () => void> = new Map();
   #recentlyRead: Segment[] = [];
+  #firstDirtyOffset: number;
+  #isCompacting = false;
+  /** A compaction is putting files in place: segments must stay as they are. */
+  #isSwapping = false;
 
   /** Recovers, then opens. @throws `CorruptLogError`, `InconsistentTopicIdError`, `FileSystemError` */
   static async open(options: LogOptions): Promise<PartitionLog> {
@@ -153,6 +160,7 @@ export class PartitionLog {
     this.#writtenOffset = recovered.logEndOffset;
     this.#highWatermark = recovered.logEndOffset;
     this.#sizeBytes = recovered.segments.reduce((sum, segment) => sum + segment.sizeBytes, 0);
+    this.#firstDirtyOffset = recovered.firstDirtyOffset;
     this.#tail = new Tail(options.tailCache, recovered.logEndOffset);
     this.#member = {
       write: () => this.#write(),
@@ -315,7 +323,7 @@ export class PartitionLog {
     if (!(target >= 0 && target <= this.#highWatermark)) throw this.#outOfRange(offset);
     if (target > this.#logStartOffset) {
       this.#moveStart(target);
-      this.#deleteSegments(this.#segmentsBelowStart());
+      if (!this.#isSwapping) this.#deleteSegments(this.#segmentsBelowStart()); // else retention will
     }
     await this.#background;
     this.#checkOpen();
@@ -329,6 +337,7 @@ export class PartitionLog {
   /** Deletes segments past retention, rolls what must roll, drops expired producers. Called every `log.retention.check.interval.ms`. */
   enforceRetention(): void {
     this.#checkOpen();
+    if (this.#isSwapping) return; // next time
     const nowMs = this.#clock.now();
     this.#producers.expire(nowMs, this.#config.producerIdExpirationMs);
     if (this.#active.isOlderThan(this.#maxSegmentAgeMs(), nowMs)) this.#roll();
@@ -339,6 +348,48 @@ export class PartitionLog {
     if (doomed === this.#segments.length) this.#roll(); // the active segment is eligible too
     if (doomed > 0) this.#moveStart(this.#segments[doomed]!.baseOffset);
     this.#deleteSegments(Math.max(doomed, this.#segmentsBelowStart()));
+  }
+
+  /**
+   * New bytes over all bytes that a compaction would look at; 1 if something has waited for longer than
+   * `max.compaction.lag.ms`; undefined where there is nothing to clean, or a compaction is under way.
+   */
+  get dirtyRatio(): number | undefined {
+    return this.#isCompacting || this.#closed !== undefined ? undefined : this.#cleanable()?.dirtyRatio;
+  }
+
+  /**
+   * Compacts what is eligible, in the worker that `compactor` stands for. The log may be used meanwhile.
+   * @throws `CorruptLogError` for a damaged batch (from a worker: `KafkaStorageError`): the log stays as it is
+   */
+  async compact(compactor: Compactor): Promise<CompactionResult> {
+    this.#checkOpen();
+    const range = this.#isCompacting ? undefined : this.#cleanable();
+    if (range === undefined) return { bytesBefore: 0, bytesAfter: 0 };
+    this.#isCompacting = true;
+    try {
+      const output = await compactor.run(this.#compactionTask(range));
+      const replaced = new Set(output.cleaned.flatMap((cleaned) => cleaned.sourceBaseOffsets));
+      let bytesBefore = 0;
+      for (const segment of range.segments) if (replaced.has(segment.baseOffset)) bytesBefore += segment.sizeBytes;
+      let isComplete = true;
+      for (const cleaned of output.cleaned) {
+        this.#inBackground(async () => {
+          isComplete = (await this.#swapIn(cleaned)) && isComplete;
+        });
+      }
+      this.#inBackground(async () => {
+        if (this.#closed !== undefined || !isComplete) return;
+        this.#firstDirtyOffset = output.cleanedUpTo;
+        await this.#writeOffset(checkpointNames.cleanerOffset, output.cleanedUpTo);
+      });
+      await this.#background;
+      this.#checkOpen();
+      return { bytesBefore, bytesAfter: output.keptBytes };
+    } finally {
+      this.#isCompacting = false;
+      if (this.#closed === undefined) dropCleaned(this.#files, this.#directory);
+    }
   }
 
   /** True: a producer has an open transaction here. */
@@ -546,22 +597,18 @@ export class PartitionLog {
   // --- reading
 
   async #readFile(offset: number, upperOffset: number, options: ReadOptions): Promise<ReadResult> {
-    let index = this.#segmentIndex(offset);
-    for (; index < this.#segments.length; index++) {
-      const segment = this.#segments[index]!;
+    // A compaction may put others in their place during the read: which transactions were aborted goes with what was read.
+    const segments = this.#segments;
+    const { indexIntervalBytes } = this.#config;
+    for (let i = segmentIndex(segments, offset); i < segments.length; i++) {
+      const segment = segments[i]!;
       if (segment.baseOffset >= upperOffset) break;
       this.#touch(segment);
-      const found = await this.#orClosed(
-        findBatches(segment, { ...options, offset, upperOffset, indexIntervalBytes: this.#config.indexIntervalBytes }),
-      );
+      const found = await this.#orClosed(findBatches(segment, { ...options, offset, upperOffset, indexIntervalBytes }));
       this.#checkOpen();
-      if (found !== null) {
-        const parts = found.bytes.length === 0 ? [] : [found.bytes];
-        return this.#readResult(parts, found.bytes.length, offset, found.endOffset, options);
-      }
-      // Compaction left nothing from here on in this segment: the next may have been replaced meanwhile, so look anew.
-      index = this.#segments.findIndex((other) => other.baseOffset > segment.baseOffset) - 1;
-      if (index < 0) break;
+      if (found === null) continue; // compaction left nothing from here on in this segment
+      const parts = found.bytes.length === 0 ? [] : [found.bytes];
+      return this.#readResult(parts, found.bytes.length, offset, found.endOffset, options, segments);
     }
     return this.#readResult([], 0, offset, upperOffset, options);
   }
@@ -572,6 +619,7 @@ export class PartitionLog {
     offset: number,
     endOffset: number,
     options: ReadOptions,
+    segments: readonly Segment[] = this.#segments,
   ): ReadResult {
     return {
       parts,
@@ -579,16 +627,17 @@ export class PartitionLog {
       highWatermark: this.#highWatermark,
       lastStableOffset: this.lastStableOffset,
       logStartOffset: this.#logStartOffset,
-      abortedTransactions: options.isolation === 'read_committed' ? this.#abortedBetween(offset, endOffset) : null,
+      abortedTransactions:
+        options.isolation === 'read_committed' ? this.#abortedBetween(segments, offset, endOffset) : null,
     };
   }
 
   /** Transactions aborted that reach into the range. From the segment of the first offset on: the marker may lie in a later one. */
-  #abortedBetween(offset: number, endOffset: number): AbortedTransaction[] {
+  #abortedBetween(segments: readonly Segment[], offset: number, endOffset: number): AbortedTransaction[] {
     const aborted: AbortedTransaction[] = [];
     if (endOffset <= offset) return aborted;
-    for (let i = this.#segmentIndex(offset); i < this.#segments.length; i++) {
-      for (const entry of this.#segments[i]!.aborted()) {
+    for (let i = segmentIndex(segments, offset); i < segments.length; i++) {
+      for (const entry of segments[i]!.aborted()) {
         if (entry.lastOffset >= offset && entry.firstOffset < endOffset) {
           aborted.push({ producerId: entry.producerId, firstOffset: entry.firstOffset });
         }
@@ -603,22 +652,10 @@ export class PartitionLog {
     return isolation === 'read_committed' ? this.lastStableOffset : this.#highWatermark;
   }
 
-  /** Index of the segment that holds an offset, or would. */
-  #segmentIndex(offset: number): number {
-    let low = 0;
-    let high = this.#segments.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#segments[middle]!.baseOffset <= offset) low = middle + 1;
-      else high = middle;
-    }
-    return Math.max(0, low - 1);
-  }
-
   /** Bytes of the log before an offset, as exact as the index is. */
   #positionEstimate(offset: number): number {
     if (offset >= this.#logEndOffset) return this.#sizeBytes;
-    const index = this.#segmentIndex(offset);
+    const index = segmentIndex(this.#segments, offset);
     let bytes = 0;
     for (let i = 0; i < index; i++) bytes += this.#segments[i]!.sizeBytes;
     const segment = this.#segments[index]!;
@@ -631,6 +668,64 @@ export class PartitionLog {
     if (segment === this.#active || this.#recentlyRead.includes(segment)) return;
     this.#recentlyRead.push(segment);
     if (this.#recentlyRead.length > loadedIndexes) this.#recentlyRead.shift()!.unloadIndexes();
+  }
+
+  // --- compacting
+
+  #cleanable(): CleanableRange | undefined {
+    return cleanableRange(this.#segments, {
+      config: this.#config,
+      nowMs: this.#clock.now(),
+      firstDirtyOffset: Math.max(this.#firstDirtyOffset, this.#logStartOffset),
+      stableOffset: this.lastStableOffset,
+    });
+  }
+
+  #compactionTask(range: CleanableRange): CompactionTask {
+    return {
+      directory: this.#directory,
+      segments: range.segments.map(({ baseOffset, sizeBytes }) => ({ baseOffset, sizeBytes })),
+      firstDirtyOffset: range.firstDirtyOffset,
+      endOffset: range.endOffset,
+      aborted: this.#segments.flatMap((segment) => segment.aborted()),
+      producers: [...this.#producers.entries()].map((entry) => ({
+        producerId: entry.producerId,
+        producerEpoch: entry.epoch,
+        lastDataOffset: entry.batches.at(-1)?.lastOffset ?? -1,
+      })),
+      nowMs: this.#clock.now(),
+      deleteRetentionMs: this.#config.deleteRetentionMs,
+      segmentBytes: this.#config.segmentBytes,
+      indexIntervalBytes: this.#config.indexIntervalBytes,
+    };
+  }
+
+  /** False: the sources are not what they were, and stay. */
+  async #swapIn(cleaned: CleanedSegment): Promise<boolean> {
+    const sources = this.#segments.filter((segment) => cleaned.sourceBaseOffsets.includes(segment.baseOffset));
+    if (this.#closed !== undefined) return false;
+    if (sources.length < cleaned.sourceBaseOffsets.length) {
+      // Retention was faster. What was made must go before the next swap: `finishSwaps` takes it for a sign to undo.
+      dropCleaned(this.#files, this.#directory, cleaned.baseOffset);
+      return false;
+    }
+    this.#isSwapping = true;
+    try {
+      this.#recentlyRead = this.#recentlyRead.filter((segment) => !sources.includes(segment));
+      const deleted = await swapIn(this.#files, this.#directory, { ...cleaned, sources }, (target) => {
+        const first = this.#segments.indexOf(sources[0]!);
+        this.#segments = this.#segments.toSpliced(first, sources.length, target);
+        for (const source of sources) this.#sizeBytes -= source.sizeBytes;
+        this.#sizeBytes += target.sizeBytes;
+        // Superseded records would be harmless; those of aborted transactions, which the index no longer names, would not.
+        this.#tail.forgetBefore(this.#segments[first + 1]!.baseOffset);
+      });
+      for (const source of sources) source.close();
+      this.#removeLater(deleted);
+      return true;
+    } finally {
+      this.#isSwapping = false;
+    }
   }
 
   // --- deleting
@@ -670,6 +765,10 @@ export class PartitionLog {
   #doom(segment: Segment): void {
     const paths = segment.markDeleted();
     segment.close();
+    this.#removeLater(paths);
+  }
+
+  #removeLater(paths: readonly string[]): void {
     for (const path of paths) {
       const cancel = this.#clock.after(this.#config.fileDeleteDelayMs, () => {
         this.#doomed.delete(path);
@@ -728,4 +827,16 @@ export class PartitionLog {
   #storageError(what: string): KafkaStorageError {
     return new KafkaStorageError(`The log ${this.topic}-${this.partition} ${what}.`, { ...this.#at });
   }
+}
+
+/** Index of the segment that holds an offset, or would. */
+function segmentIndex(segments: readonly Segment[], offset: number): number {
+  let low = 0;
+  let high = segments.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (segments[middle]!.baseOffset <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return Math.max(0, low - 1);
 }

@@ -9,7 +9,7 @@ import { LeaderEpochs } from './leader-epochs.ts';
 import type { LogConfig } from './log-config.ts';
 import { readProducerSnapshot } from './producer-snapshot.ts';
 import { ProducerState } from './producer-state.ts';
-import { Segment } from './segment.ts';
+import { Segment, segmentSuffixes } from './segment.ts';
 import { finishSwaps } from './swap-files.ts';
 
 export const checkpointNames = {
@@ -38,6 +38,8 @@ export interface RecoveredLog {
   readonly epochs: LeaderEpochs;
   readonly logStartOffset: number;
   readonly logEndOffset: number;
+  /** Where the next compaction begins to look for new records. */
+  readonly firstDirtyOffset: number;
 }
 
 /**
@@ -108,7 +110,14 @@ class Recovery {
       epochs: this.#epochs,
       logStartOffset,
       logEndOffset: this.#endOffset,
+      firstDirtyOffset: this.#firstDirtyOffset(logStartOffset),
     };
+  }
+
+  /** A checkpoint that does not fit the log is of no use: all is new. */
+  #firstDirtyOffset(logStartOffset: number): number {
+    const offset = this.#readOffset(checkpointNames.cleanerOffset);
+    return offset < logStartOffset || offset > this.#endOffset ? logStartOffset : offset;
   }
 
   /** Base offsets of the segments, ascending. Removes what belongs to no segment. */
@@ -116,11 +125,10 @@ class Recovery {
     const names = this.#files.list(this.#directory);
     const bases = names.filter((name) => name.endsWith(suffixes.log)).map((name) => offsetOfFileName(name)!);
     const known = new Set(bases);
-    const indexes = [suffixes.offsetIndex, suffixes.timeIndex, suffixes.txnIndex] as const;
     for (const name of names) {
       const base = offsetOfFileName(name);
       if (name.endsWith('.tmp')) this.#files.remove(`${this.#directory}/${name}`);
-      if (base === undefined || known.has(base) || !indexes.some((suffix) => name.endsWith(suffix))) continue;
+      if (base === undefined || known.has(base) || !segmentSuffixes.some((suffix) => name.endsWith(suffix))) continue;
       this.#files.remove(`${this.#directory}/${name}`);
     }
     return bases.toSorted((a, b) => a - b);

@@ -12,6 +12,14 @@ const maxInt32 = 0x7fff_ffff;
 const offsetIndexEntryBytes = 8;
 const timeIndexEntryBytes = 12;
 
+/** The files that make a segment; the producers' snapshot before it is not one of them. */
+export const segmentSuffixes: readonly string[] = [
+  suffixes.log,
+  suffixes.offsetIndex,
+  suffixes.timeIndex,
+  suffixes.txnIndex,
+];
+
 export interface RollLimits {
   readonly segmentBytes: number;
   readonly segmentIndexBytes: number;
@@ -27,6 +35,8 @@ export class Segment {
   readonly baseOffset: number;
   readonly #files: FileSystem;
   readonly #directory: string;
+  /** Behind the names of files that do not count yet. */
+  readonly #extension: string;
   #file: File | undefined;
   #offsetIndex: OffsetIndex | undefined;
   #timeIndex: TimeIndex | undefined;
@@ -36,23 +46,25 @@ export class Segment {
   #queue: Uint8Array[] = [];
   #hasUnsynced = false;
   #bytesSinceEntry = 0;
+  #knowsTimestamps = false;
   #largestTimestampMs = -1;
   #offsetOfLargestTimestamp = -1;
   #firstTimestampMs: number | undefined;
   #uses = 0;
   #isDropped = false;
 
-  private constructor(files: FileSystem, directory: string, baseOffset: number, sizeBytes: number) {
+  private constructor(files: FileSystem, directory: string, baseOffset: number, sizeBytes: number, extension: string) {
     this.#files = files;
     this.#directory = directory;
+    this.#extension = extension;
     this.baseOffset = baseOffset;
     this.#sizeBytes = sizeBytes;
     this.#writtenBytes = sizeBytes;
   }
 
   /** A new, empty one; what a crash may have left under its name goes. The directory must be synced before it counts. */
-  static create(files: FileSystem, directory: string, baseOffset: number): Segment {
-    const segment = new Segment(files, directory, baseOffset, 0);
+  static create(files: FileSystem, directory: string, baseOffset: number, extension: string = ''): Segment {
+    const segment = new Segment(files, directory, baseOffset, 0, extension);
     for (const suffix of [suffixes.offsetIndex, suffixes.timeIndex, suffixes.txnIndex]) {
       files.remove(segment.path(suffix));
     }
@@ -65,11 +77,11 @@ export class Segment {
   /** One that is there. Nothing is read yet. */
   static existing(files: FileSystem, directory: string, baseOffset: number): Segment {
     const path = `${directory}/${segmentFileName(baseOffset, suffixes.log)}`;
-    return new Segment(files, directory, baseOffset, files.stat(path)?.sizeBytes ?? 0);
+    return new Segment(files, directory, baseOffset, files.stat(path)?.sizeBytes ?? 0, '');
   }
 
   path(suffix: string): string {
-    return `${this.#directory}/${segmentFileName(this.baseOffset, suffix)}`;
+    return `${this.#directory}/${segmentFileName(this.baseOffset, suffix)}${this.#extension}`;
   }
 
   /** What is queued included. */
@@ -93,13 +105,13 @@ export class Segment {
 
   /** −1: no record has one. */
   get largestTimestampMs(): number {
-    this.timeIndex();
+    if (!this.#knowsTimestamps) this.#learnTimestamps(this.#readTimeIndex());
     return this.#largestTimestampMs;
   }
 
   /** The last offset of the batch that holds the largest timestamp. */
   get offsetOfLargestTimestamp(): number {
-    this.timeIndex();
+    if (!this.#knowsTimestamps) this.#learnTimestamps(this.#readTimeIndex());
     return this.#offsetOfLargestTimestamp;
   }
 
@@ -175,7 +187,7 @@ export class Segment {
 
   /** Writes the indexes to disk, trimmed: the segment is complete. */
   seal(): void {
-    this.timeIndex().append(this.#largestTimestampMs, this.#offsetOfLargestTimestamp);
+    this.timeIndex().append(this.largestTimestampMs, this.offsetOfLargestTimestamp);
     this.#writeIndex(suffixes.offsetIndex, this.offsetIndex().toBytes());
     this.#writeIndex(suffixes.timeIndex, this.timeIndex().toBytes());
     if (this.aborted().length > 0) this.#writeIndex(suffixes.txnIndex, encodeTxnIndex(this.aborted()));
@@ -184,8 +196,7 @@ export class Segment {
 
   /** Makes the sealed indexes durable. */
   async syncIndexes(): Promise<void> {
-    const names = [suffixes.offsetIndex, suffixes.timeIndex, suffixes.txnIndex];
-    for (const path of names.map((suffix) => this.path(suffix))) {
+    for (const path of segmentSuffixes.slice(1).map((suffix) => this.path(suffix))) {
       if (this.#files.stat(path) === undefined) continue;
       const file = this.#files.open(path, 'write');
       try {
@@ -230,10 +241,8 @@ export class Segment {
 
   timeIndex(): TimeIndex {
     if (this.#timeIndex === undefined) {
-      this.#timeIndex =
-        TimeIndex.read(this.#files, this.path(suffixes.timeIndex), this.baseOffset) ?? TimeIndex.empty(this.baseOffset);
-      this.#largestTimestampMs = this.#timeIndex.lastTimestampMs;
-      this.#offsetOfLargestTimestamp = this.#timeIndex.lastOffset;
+      this.#timeIndex = this.#readTimeIndex();
+      this.#learnTimestamps(this.#timeIndex);
     }
     return this.#timeIndex;
   }
@@ -269,14 +278,7 @@ export class Segment {
 
   /** Renames the files, so that they count no longer, whatever happens before they are removed. Gives their paths. */
   markDeleted(): string[] {
-    const renamed: string[] = [];
-    const names = [suffixes.log, suffixes.offsetIndex, suffixes.timeIndex, suffixes.txnIndex, suffixes.snapshot];
-    for (const path of names.map((suffix) => this.path(suffix))) {
-      if (this.#files.stat(path) === undefined) continue;
-      this.#files.rename(path, `${path}${suffixes.deleted}`);
-      renamed.push(`${path}${suffixes.deleted}`);
-    }
-    return renamed;
+    return renameFiles(this.#files, this, [...segmentSuffixes, suffixes.snapshot], '', suffixes.deleted);
   }
 
   /** Closes the file, as soon as nothing uses it. */
@@ -291,7 +293,20 @@ export class Segment {
     this.#file = undefined;
   }
 
+  #readTimeIndex(): TimeIndex {
+    const path = this.path(suffixes.timeIndex);
+    return TimeIndex.read(this.#files, path, this.baseOffset) ?? TimeIndex.empty(this.baseOffset);
+  }
+
+  #learnTimestamps(index: TimeIndex): void {
+    if (this.#knowsTimestamps) return;
+    this.#knowsTimestamps = true;
+    this.#largestTimestampMs = index.lastTimestampMs;
+    this.#offsetOfLargestTimestamp = index.lastOffset;
+  }
+
   #startIndexes(): void {
+    this.#knowsTimestamps = true;
     this.#offsetIndex = OffsetIndex.empty(this.baseOffset);
     this.#timeIndex = TimeIndex.empty(this.baseOffset);
     this.#aborted = [];
@@ -299,7 +314,7 @@ export class Segment {
 
   #enter(position: number, bytes: number, lastOffset: number, maxTimestampMs: number, intervalBytes: number): void {
     assert(position <= maxInt32, 'a segment rolls before its positions overflow');
-    if (maxTimestampMs > this.#largestTimestampMs) {
+    if (maxTimestampMs > this.largestTimestampMs) {
       this.#largestTimestampMs = maxTimestampMs;
       this.#offsetOfLargestTimestamp = lastOffset;
     }
@@ -329,4 +344,21 @@ export class Segment {
       file.close();
     }
   }
+}
+
+/** Renames those files of a segment that exist, from one extension to another. Gives the new paths. */
+export function renameFiles(
+  files: FileSystem,
+  segment: Segment,
+  names: readonly string[],
+  from: string,
+  to: string,
+): string[] {
+  const renamed: string[] = [];
+  for (const path of names.map((suffix) => segment.path(suffix))) {
+    if (files.stat(`${path}${from}`) === undefined) continue;
+    files.rename(`${path}${from}`, `${path}${to}`);
+    renamed.push(`${path}${to}`);
+  }
+  return renamed;
 }

@@ -1,6 +1,45 @@
 import type { FileSystem } from '@millrace/platform';
 import { scanBatches } from './batch-scan.ts';
 import { offsetOfFileName, suffixes } from './file-names.ts';
+import { renameFiles, Segment, segmentSuffixes } from './segment.ts';
+
+/**
+ * Puts a cleaned segment in the place of its sources. Each step is durable before the next begins, so that after a crash
+ * `finishSwaps` knows what to do. Gives the sources' files, renamed, to be removed.
+ * @param replace called when the new files have their names: from here on readers are to use them
+ */
+export async function swapIn(
+  files: FileSystem,
+  directory: string,
+  cleaned: { readonly baseOffset: number; readonly sources: readonly Segment[] },
+  replace: (target: Segment) => void,
+): Promise<string[]> {
+  const target = Segment.existing(files, directory, cleaned.baseOffset);
+  renameFiles(files, target, segmentSuffixes, suffixes.cleaned, suffixes.swap);
+  await files.syncDirectory(directory);
+  const deleted: string[] = [];
+  for (const source of cleaned.sources) {
+    // Readers go on with what they have open until the new files are in place.
+    source.file();
+    source.offsetIndex();
+    source.timeIndex();
+    source.aborted();
+    deleted.push(...renameFiles(files, source, segmentSuffixes, '', suffixes.deleted));
+  }
+  await files.syncDirectory(directory);
+  renameFiles(files, target, segmentSuffixes, suffixes.swap, '');
+  replace(Segment.existing(files, directory, cleaned.baseOffset));
+  await files.syncDirectory(directory);
+  return deleted;
+}
+
+/** Removes what a compaction has left that will not be used: all, or one segment's. */
+export function dropCleaned(files: FileSystem, directory: string, baseOffset?: number): void {
+  for (const name of files.list(directory)) {
+    if (!name.endsWith(suffixes.cleaned)) continue;
+    if (baseOffset === undefined || offsetOfFileName(name) === baseOffset) files.remove(`${directory}/${name}`);
+  }
+}
 
 /**
  * Brings a compaction that a crash interrupted to its end, or undoes it. A compaction writes `.cleaned` files, renames them
@@ -22,8 +61,7 @@ export async function finishSwaps(files: FileSystem, directory: string): Promise
   }
   swaps = swaps.filter((name) => !undone.includes(name));
 
-  const isSegmentFile = (name: string): boolean =>
-    [suffixes.log, suffixes.offsetIndex, suffixes.timeIndex, suffixes.txnIndex].some((suffix) => name.endsWith(suffix));
+  const isSegmentFile = (name: string): boolean => segmentSuffixes.some((suffix) => name.endsWith(suffix));
   for (const swap of swaps.filter((name) => name.endsWith(`${suffixes.log}${suffixes.swap}`))) {
     const from = offsetOfFileName(swap)!;
     const to = await endOffsetOf(files, `${directory}/${swap}`, from);

@@ -34,7 +34,7 @@ export class TailCache {
     }
   }
 
-  /** Called by a tail that has let go of all it had. @internal */
+  /** Called by a tail that has let go of something by itself: its turn to be evicted comes a little early. @internal */
   cleared(byteLength: number): void {
     this.#usedBytes -= byteLength;
     assert(this.#usedBytes >= 0, 'a tail gives back what it took, once');
@@ -110,6 +110,13 @@ export class Tail {
     const from = this.#indexOf(offset);
     const to = this.#indexOf(upperOffset);
     return from >= to ? 0 : this.#endBytes[to - 1]! - (this.#endBytes[from]! - this.#batches[from]!.length);
+  }
+
+  /** Forgets what ends at or before an offset: compaction has changed it. */
+  forgetBefore(offset: number): void {
+    let bytes = 0;
+    while (this.#first < this.#batches.length && this.#endOffsets[this.#first]! <= offset) bytes += this.dropOldest();
+    this.#cache.cleared(bytes);
   }
 
   /** Forgets everything: the log was closed. */

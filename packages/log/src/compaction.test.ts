@@ -1,0 +1,239 @@
+import { SeededRandom, SimulatedFileSystem } from '@millrace/platform/simulated';
+import { readBatchHeader, RecordReader } from '@millrace/protocol';
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { inlineCompactor } from './compactors.ts';
+import type { PartitionLog } from './partition-log.ts';
+import { batch, LogHarness, readAll } from './testing/harness.ts';
+
+const compacted = { cleanupPolicy: 'compact', segmentBytes: 400, indexIntervalBytes: 100 } as const;
+
+function newHarness(config: object = {}): LogHarness {
+  return new LogHarness({ files: new SimulatedFileSystem(), config: { ...compacted, ...config } });
+}
+
+async function compact(harness: LogHarness, log: PartitionLog): Promise<void> {
+  let isDone = false;
+  const done = log.compact(inlineCompactor(harness.files, harness.clock)).finally(() => (isDone = true));
+  while (!isDone) await harness.clock.advance(0);
+  await done;
+}
+
+interface CommittedRecord {
+  readonly offset: number;
+  readonly key: string;
+  readonly value: string | null;
+}
+
+/** What a consumer of committed records gets, by the rules that clients follow. */
+async function committed(log: PartitionLog): Promise<CommittedRecord[]> {
+  const aborted = new Map<number, number[]>();
+  const records: CommittedRecord[] = [];
+  for (let offset = log.logStartOffset; offset < log.lastStableOffset;) {
+    const read = await log.read(offset, { maxBytes: 1_000_000, minOneBatch: true, isolation: 'read_committed' });
+    if (read.parts.length === 0) break;
+    for (const { producerId, firstOffset } of read.abortedTransactions!) {
+      const known = aborted.get(producerId) ?? [];
+      if (!known.includes(firstOffset)) aborted.set(producerId, [...known, firstOffset]);
+    }
+    for (const part of read.parts) {
+      for (let position = 0; position < part.length;) {
+        const header = readBatchHeader(part, position);
+        const isControl = (header.attributes & 0x20) !== 0;
+        const starts = aborted.get(header.producerId) ?? [];
+        const reader = new RecordReader();
+        reader.reset(part, position);
+        const started = starts.filter((first) => first <= header.baseOffset + header.lastOffsetDelta);
+        while (reader.next()) {
+          if (isControl) {
+            // An abort ends the oldest aborted transaction that has begun.
+            if (new DataView(reader.key!.buffer, reader.key!.byteOffset).getInt16(2) === 0 && started.length > 0) {
+              aborted.set(
+                header.producerId,
+                starts.filter((first) => first !== Math.min(...started)),
+              );
+            }
+          } else if (!((header.attributes & 0x10) !== 0 && started.length > 0)) {
+            const value = reader.value === null ? null : Buffer.from(reader.value).toString();
+            records.push({ offset: reader.offset, key: Buffer.from(reader.key!).toString(), value });
+          }
+        }
+        offset = header.baseOffset + header.lastOffsetDelta + 1;
+        position += header.sizeBytes;
+      }
+    }
+  }
+  return records;
+}
+
+it('keeps the last value of each key at its offset, and the end of the log', async () => {
+  const harness = newHarness();
+  const log = await harness.open();
+  for (let i = 0; i < 60; i++) await harness.append(log, batch([{ key: `k${i % 7}`, value: `v${i}` }]));
+  const endOffset = log.logEndOffset;
+  expect(log.dirtyRatio).toBe(1);
+  await compact(harness, log);
+
+  const kept = await readAll(log);
+  const last = new Map(kept.map((record) => [record.key, record.value]));
+  expect([...last].toSorted()).toEqual(
+    Array.from({ length: 7 }, (_, i) => [`k${i}`, `v${[56, 57, 58, 59, 53, 54, 55][i]}`]),
+  );
+  for (const record of kept) expect(record.value).toBe(`v${record.offset}`);
+  expect(kept.length).toBeLessThan(20);
+  expect(log.logEndOffset).toBe(endOffset);
+  expect(log.dirtyRatio).toBeUndefined();
+
+  await harness.close(log);
+  const reopened = await harness.open({ wasClosedCleanly: true });
+  expect(await readAll(reopened)).toEqual(kept);
+  expect(reopened.dirtyRatio).toBeUndefined();
+});
+
+it('drops a tombstone one delete.retention.ms after the first compaction that met it, not before', async () => {
+  const harness = newHarness({ deleteRetentionMs: 1000 });
+  const log = await harness.open();
+  await harness.append(log, batch([{ key: 'gone', value: 'once' }]));
+  await harness.append(log, batch([{ key: 'gone', value: null, timestampMs: 777 }]));
+  const more = async (): Promise<void> => {
+    for (let i = 0; i < 8; i++) await harness.append(log, batch([{ key: 'other', value: 'x'.repeat(60) }]));
+  };
+  const tombstones = async (): Promise<object[]> => (await readAll(log)).filter((record) => record.key === 'gone');
+  await more();
+  await compact(harness, log);
+  expect(await tombstones()).toMatchObject([{ offset: 1, value: null, timestampMs: 777 }]);
+
+  await harness.clock.advance(999);
+  await more();
+  await compact(harness, log);
+  expect(await tombstones()).toMatchObject([{ offset: 1, value: null, timestampMs: 777 }]);
+
+  await harness.clock.advance(1);
+  await more();
+  await compact(harness, log);
+  expect(await tombstones()).toEqual([]);
+});
+
+it('keeps the sequence of an active producer through compaction and recovery', async () => {
+  const harness = newHarness();
+  const log = await harness.open();
+  await harness.append(log, batch([{ key: 'a', value: '1' }], { producerId: 9, producerEpoch: 2, baseSequence: 0 }));
+  for (let i = 0; i < 20; i++) await harness.append(log, batch([{ key: 'a', value: `later ${i}` }]));
+  await compact(harness, log);
+  for (const name of harness.files.list(harness.directory)) {
+    if (name.endsWith('.snapshot')) harness.files.remove(`${harness.directory}/${name}`);
+  }
+  (harness.files as SimulatedFileSystem).killProcess();
+
+  const reopened = await harness.open();
+  expect(reopened.activeProducers).toMatchObject([{ producerId: 9, producerEpoch: 2, lastSequence: 0 }]);
+  const next = batch([{ key: 'a', value: '2' }], { producerId: 9, producerEpoch: 2, baseSequence: 1 });
+  expect(reopened.append(next, 'client').isDuplicate).toBe(false);
+});
+
+it('goes on where the keys did not fit in memory', async () => {
+  const harness = newHarness();
+  const log = await harness.open();
+  for (let i = 0; i < 100; i++) await harness.append(log, batch([{ key: `k${i % 50}`, value: `v${i}` }]));
+  const small = inlineCompactor(harness.files, harness.clock, { dedupeBufferBytes: 16 * 24 });
+  for (let round = 0; log.dirtyRatio !== undefined; round++) {
+    expect(round).toBeLessThan(20);
+    let isDone = false;
+    const done = log.compact(small).finally(() => (isDone = true));
+    while (!isDone) await harness.clock.advance(0);
+    await done;
+  }
+  const kept = await readAll(log);
+  const last = new Map(kept.map((record) => [record.key, record.value]));
+  expect(last.size).toBe(50);
+  for (let i = 50; i < 100; i++) expect(last.get(`k${i % 50}`)).toBe(`v${i}`);
+  expect(kept.length).toBeLessThan(60);
+});
+
+/** What a random producer does: records in or out of a transaction, or its end. */
+const step = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('put' as const),
+      key: fc.nat(5),
+      producer: fc.nat(3),
+      isTombstone: fc.boolean(),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('end' as const), producer: fc.nat(3), isCommit: fc.boolean() }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('compact' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), isClean: fc.boolean() }) },
+);
+
+it('never changes what a consumer of committed records ends up with, whatever was committed, aborted and deleted', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60 }), fc.nat(), async (steps, seed) => {
+      const harness = newHarness({ segmentBytes: 300, deleteRetentionMs: 0 });
+      let log = await harness.open();
+      const written: { key: string; value: string | null; transaction: 'open' | 'committed' | 'aborted' }[] = [];
+      const open = new Map<number, typeof written>();
+      const sequences = new Map<number, number>();
+      for (const [i, action] of steps.entries()) {
+        await harness.clock.advance(1);
+        if (action.kind === 'put') {
+          const value = action.isTombstone ? null : `v${i}`;
+          const producerId = action.producer; // producer 0 writes outside of transactions
+          const sequence = sequences.get(producerId) ?? 0;
+          sequences.set(producerId, sequence + 1);
+          const isTransactional = producerId !== 0;
+          const options = { producerId, producerEpoch: 0, baseSequence: sequence, isTransactional };
+          await harness.append(log, batch([{ key: `k${action.key}`, value }], options));
+          const record = { key: `k${action.key}`, value, transaction: 'open' as 'open' | 'committed' | 'aborted' };
+          written.push(record);
+          if (isTransactional) open.set(producerId, [...(open.get(producerId) ?? []), record]);
+        } else if (action.kind === 'end') {
+          const transaction = open.get(action.producer);
+          if (transaction === undefined) continue;
+          open.delete(action.producer);
+          for (const record of transaction) record.transaction = action.isCommit ? 'committed' : 'aborted';
+          const marker = {
+            producerId: action.producer,
+            producerEpoch: 0,
+            coordinatorEpoch: 0,
+            isCommit: action.isCommit,
+          };
+          await Promise.all([log.appendTransactionMarker(marker).commit.done, harness.settle()]);
+        } else if (action.kind === 'compact') {
+          await compact(harness, log);
+        } else if (action.isClean) {
+          await harness.close(log);
+          log = await harness.open({ wasClosedCleanly: true });
+        } else {
+          (harness.files as SimulatedFileSystem).losePower({ random: new SeededRandom(seed + i) });
+          log = await harness.open();
+        }
+      }
+      for (const [producerId, transaction] of open) {
+        for (const record of transaction) record.transaction = 'aborted';
+        const marker = { producerId, producerEpoch: 0, coordinatorEpoch: 0, isCommit: false };
+        await Promise.all([log.appendTransactionMarker(marker).commit.done, harness.settle()]);
+      }
+      const before = await committed(log);
+      await compact(harness, log);
+      const after = await committed(log);
+      expect(before.filter(({ offset }) => after.some((record) => record.offset === offset))).toEqual(after);
+      expect(foldOf(after)).toEqual(foldOf(before));
+      expect(foldOf(before)).toEqual(foldOf(written.filter(({ transaction }) => transaction !== 'aborted')));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+/** The state that records leave behind. */
+function foldOf(records: readonly { readonly key: string; readonly value: string | null }[]): Map<string, string> {
+  const state = new Map<string, string>();
+  for (const { key, value } of records) {
+    if (value === null) state.delete(key);
+    else state.set(key, value);
+  }
+  return state;
+}
