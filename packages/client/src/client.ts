@@ -1,9 +1,24 @@
+import { ClientAdmin } from './admin/admin.ts';
+import type { Admin } from './admin/admin-types.ts';
 import type { ClientOptions, Cluster } from './cluster-options.ts';
+import { ClientConsumer, type Consumer } from './consumer/consumer.ts';
+import type { ConsumerOptions, RecordsOptions } from './consumer/consumer-options.ts';
+import { readBatches } from './consumer/read-records.ts';
 import { ClosedError } from './errors.ts';
 import { ClusterClient } from './network/cluster-client.ts';
+import type { Position } from './positions.ts';
+import {
+  ClientProducer,
+  ClientTransactionalProducer,
+  type Producer,
+  type TransactionalProducer,
+} from './producer/producer.ts';
+import type { ProducerOptions, TransactionalProducerOptions } from './producer-options.ts';
+import type { AnyTopic, RecordOf } from './records.ts';
 
 /** What a client has made, and closes with itself. */
 interface Closable {
+  readonly isClosed: boolean;
   close(): Promise<void>;
 }
 
@@ -26,15 +41,19 @@ export function internalsOf(client: Client): ClientInternals {
  * Closing a client closes all that it made.
  */
 export class Client {
+  /** Topics, groups, configs. */
+  readonly admin: Admin;
   readonly #cluster: ClusterClient;
   readonly #made = new Set<Closable>();
   #closed: Promise<void> | undefined;
+  #forgetAtCount = 16;
 
   static {
     internalsOfClient = (client) => ({
       cluster: client.#cluster,
       own: (made) => {
         if (client.#closed !== undefined) throw new ClosedError('client');
+        client.#forgetClosed();
         client.#made.add(made);
         return made;
       },
@@ -52,12 +71,43 @@ export class Client {
       throw error;
     }
     const client = new Client(connection);
-    options.signal?.addEventListener('abort', () => void client.close(), { once: true });
+    // Nobody waits for this close: what fails in it has no one to tell.
+    options.signal?.addEventListener('abort', () => void client.close().catch(() => undefined), { once: true });
     return client;
   }
 
   private constructor(cluster: ClusterClient) {
     this.#cluster = cluster;
+    this.admin = new ClientAdmin(cluster);
+  }
+
+  /** @throws `INVALID_CONFIG`, `CLOSED` */
+  producer(options: ProducerOptions = {}): Producer {
+    return internalsOf(this).own(new ClientProducer(this.#cluster, options));
+  }
+
+  /** Its first transaction fences earlier producers of this transactional id. @throws `INVALID_CONFIG`, `CLOSED` */
+  transactionalProducer(options: TransactionalProducerOptions): TransactionalProducer {
+    return internalsOf(this).own(new ClientTransactionalProducer(this.#cluster, options));
+  }
+
+  /** A member of a consumer group; it joins when its loop begins. @throws `INVALID_CONFIG`, `CLOSED` */
+  consumer<const T extends readonly AnyTopic[]>(options: ConsumerOptions<T>): Consumer<RecordOf<T[number]>> {
+    const consumer = new ClientConsumer<RecordOf<T[number]> & Position>(this.#cluster, options);
+    return internalsOf(this).own(consumer) as Consumer<RecordOf<T[number]>>;
+  }
+
+  /**
+   * Reads a topic with no group, each loop from the start again. With `to: 'end'` it stops at what was the end when it began.
+   * @throws `UNKNOWN_TOPIC_OR_PARTITION`, `INVALID_RECORD`, `CLOSED`
+   */
+  records<T extends AnyTopic>(topic: T, options: RecordsOptions = {}): AsyncIterable<RecordOf<T>> {
+    const { cluster, own } = internalsOf(this);
+    return {
+      async *[Symbol.asyncIterator]() {
+        for await (const batch of readBatches<RecordOf<T> & Position>(cluster, topic, options, own)) yield* batch;
+      },
+    };
   }
 
   /** Closes what it made, then the connections. Idempotent. */
@@ -68,6 +118,13 @@ export class Client {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Now and then, so that a client that reads many times does not remember each reader. */
+  #forgetClosed(): void {
+    if (this.#made.size < this.#forgetAtCount) return;
+    for (const made of this.#made) if (made.isClosed) this.#made.delete(made);
+    this.#forgetAtCount = Math.max(16, 2 * this.#made.size);
   }
 
   async #closeAll(): Promise<void> {

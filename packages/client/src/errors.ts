@@ -1,4 +1,5 @@
 import { MillraceError } from '@millrace/platform';
+import type { Position } from './positions.ts';
 
 /** No broker of the cluster could be reached. */
 export class BrokerNotAvailableError extends MillraceError {
@@ -160,6 +161,17 @@ export class OffsetOutOfRangeError extends MillraceError {
         ? `The group has no committed offset for ${at.topic}-${at.partition}. Seek, commit one, or set autoOffsetReset to 'earliest' or 'latest'.`
         : `Offset ${at.offset} of ${at.topic}-${at.partition} is not in the log: retention may have deleted it. Seek, or set autoOffsetReset to 'earliest' or 'latest'.`,
       { context: { ...at } },
+    );
+  }
+}
+
+/** A record whose key or value its topic's serde refuses; `cause` is the serde's error. */
+export class InvalidRecordError extends MillraceError {
+  readonly code = 'INVALID_RECORD';
+  constructor(at: Position, cause: Error) {
+    super(
+      `The record at ${at.topic}-${at.partition}@${at.offset} is not what the topic's contract says: ${cause.message} Set onInvalid to 'skip' it.`,
+      { context: { ...at }, cause },
     );
   }
 }

@@ -34,7 +34,8 @@ export class GroupOffsets {
 
   /**
    * @param settled resolves when no rebalance is between JoinGroup and SyncGroup: then it is worth trying again
-   * @throws `COMMIT_FAILED` when the member is no longer in the group
+   * @throws `COMMIT_FAILED` when the member is no longer in the group; from outside (generation −1), `UNKNOWN_MEMBER_ID` when
+   * the group has members
    */
   async commit(
     offsets: readonly TopicPartitionOffset[],
@@ -43,6 +44,7 @@ export class GroupOffsets {
   ): Promise<void> {
     if (offsets.length === 0) return;
     const topics = byTopic(offsets);
+    const isMember = group().generationId !== -1;
     const { clock, random } = this.#cluster.platform;
     const deadlineMs = clock.monotonic() + this.#cluster.requestTimeoutMs;
     const backoff = new Backoff(random, 20, 500);
@@ -50,6 +52,9 @@ export class GroupOffsets {
       try {
         return await this.#commitOnce(topics, group());
       } catch (error) {
+        if (error instanceof KafkaError && isMemberGone(error.errorNumber) && isMember) {
+          throw new CommitFailedError(this.#groupId, 'this member is no longer in the group', error);
+        }
         const isRebalancing = isMillraceError(error, 'REBALANCE_IN_PROGRESS');
         const mayPass = isRebalancing || (isMillraceError(error) && error.retriable);
         if (!mayPass || clock.monotonic() > deadlineMs) throw error;
@@ -102,11 +107,7 @@ export class GroupOffsets {
     for (const { name, partitions } of answer.topics) {
       for (const { partitionIndex, errorCode } of partitions) {
         if (errorCode === errorCodes.NONE) continue;
-        const error = this.#error(errorCode, `OffsetCommit of ${name}-${partitionIndex}`);
-        if (isMemberGone(errorCode)) {
-          throw new CommitFailedError(this.#groupId, 'this member is no longer in the group', error);
-        }
-        throw error;
+        throw this.#error(errorCode, `OffsetCommit of ${name}-${partitionIndex}`);
       }
     }
   }

@@ -1,6 +1,6 @@
 import type { HeaderEntry } from '@millrace/protocol';
 import type { BytesProducer, BytesTransactionalProducer, GroupMetadata, TopicPartitionOffset } from '../bytes/types.ts';
-import { InvalidOptionError, ProducerFencedError } from '../errors.ts';
+import { InvalidOptionError } from '../errors.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
 import type { ProducerOptions, TransactionalProducerOptions } from '../producer-options.ts';
 import { IdempotentSession } from './idempotent-session.ts';
@@ -50,6 +50,10 @@ export class EngineBytesProducer implements BytesProducer {
     const failure = this.#failure;
     this.#failure = undefined;
     if (failure !== undefined) throw failure;
+  }
+
+  get isClosed(): boolean {
+    return this.engine.isClosed;
   }
 
   ackedEndOffset(topic: string, partition: number): number | undefined {
@@ -110,6 +114,10 @@ export class EngineBytesTransactionalProducer implements BytesTransactionalProdu
     this.transactions.checkOpen('flush');
   }
 
+  get isClosed(): boolean {
+    return this.engine.isClosed;
+  }
+
   ackedEndOffset(topic: string, partition: number): number | undefined {
     return this.engine.accumulator.ackedEndOffset(topic, partition);
   }
@@ -139,8 +147,4 @@ export class EngineBytesTransactionalProducer implements BytesTransactionalProdu
     await this.engine.close(0);
     this.transactions.dispose();
   }
-}
-
-export function isFenced(error: unknown): boolean {
-  return error instanceof ProducerFencedError;
 }

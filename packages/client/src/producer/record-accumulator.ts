@@ -110,6 +110,10 @@ export class RecordAccumulator {
     return this.#queues.get(batch.topic)![batch.partition]!;
   }
 
+  isOpen(batch: ProducerBatch): boolean {
+    return this.queueOf(batch).open === batch;
+  }
+
   ackedEndOffset(topic: string, partition: number): number | undefined {
     return this.#queues.get(topic)?.[partition]?.ackedEndOffset;
   }

@@ -1,0 +1,325 @@
+import assert from 'node:assert/strict';
+import { isMillraceError } from '@millrace/platform';
+import type { TopicPartitionId, TopicPartitionOffset } from '../bytes/types.ts';
+import type { ClusterClient } from '../network/cluster-client.ts';
+import type { Position, TopicPartition } from '../positions.ts';
+import type { AnyTopic } from '../records.ts';
+import { cooperativeSticky } from './assignors/cooperative-sticky.ts';
+import { range } from './assignors/range.ts';
+import { EngineBytesConsumer } from './bytes-consumer.ts';
+import type { ConsumerOptions } from './consumer-options.ts';
+import type { FetchedChunk } from './fetched-chunk.ts';
+import { Progress } from './progress.ts';
+import { ClientRecordBatch } from './record-batch.ts';
+import { RecordDecoder } from './record-decoder.ts';
+
+/**
+ * `for await (const record of consumer)`, or batch by batch. Leaving the loop leaves the group: what is done is committed, but
+ * not the record or batch in hand, since nobody can tell a `break` from a failure.
+ */
+export interface Consumer<R> extends AsyncIterable<R> {
+  batches(): AsyncIterable<RecordBatch<R>>;
+  /** Commits up to and with this record or batch; without an argument, all that was handed out. @throws `COMMIT_FAILED` */
+  commit(upTo?: R | RecordBatch<R>): Promise<void>;
+
+  readonly assignment: readonly TopicPartition[];
+  /** Records between what was handed out and the end of each partition, as of its last fetch. */
+  readonly lag: readonly PartitionLag[];
+  /** Default: all that are assigned now. */
+  pause(partitions?: readonly TopicPartition[]): void;
+  resume(partitions?: readonly TopicPartition[]): void;
+  /** Goes on elsewhere; what was fetched of the partition is dropped. */
+  seek(position: Position): void;
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Records of one partition, in order. */
+export interface RecordBatch<out R> extends Iterable<R> {
+  readonly topic: string;
+  readonly partition: number;
+  readonly records: readonly R[];
+  readonly firstOffset: number;
+  /** The last offset covered: control records and aborted ones, which are not handed out, count too. */
+  readonly lastOffset: number;
+  readonly highWatermark: number;
+}
+
+export interface PartitionLag extends TopicPartition {
+  readonly lagRecords: number;
+}
+
+/** Long enough not to matter, short enough to see that the consumer was closed by another path. */
+const pollMs = 30_000;
+
+export class ClientConsumer<R extends Position> implements Consumer<R> {
+  readonly #cluster: ClusterClient;
+  readonly #options: ConsumerOptions<readonly AnyTopic[]>;
+  readonly #bytes: EngineBytesConsumer;
+  readonly #decoder: RecordDecoder<R>;
+  readonly #progress: Progress;
+  readonly #maxBufferedRecords: number;
+  readonly #abort = (): void => void this.close().catch(() => undefined); // told by the loop, if one runs
+  /** The chunk that is being decoded, and an error that comes after what was decoded of it. */
+  #chunk: FetchedChunk | undefined;
+  #nextOffset = 0;
+  #pendingError: Error | undefined;
+  #isIterated = false;
+  #cancelAutoCommit: (() => void) | undefined;
+  #autoCommitting: Promise<void> = Promise.resolve();
+  #closed: Promise<void> | undefined;
+
+  constructor(cluster: ClusterClient, options: ConsumerOptions<readonly AnyTopic[]>) {
+    this.#cluster = cluster;
+    this.#options = options;
+    this.#maxBufferedRecords = options.maxBufferedRecords ?? 10_000;
+    this.#decoder = new RecordDecoder(options.topics, options.onInvalid ?? 'fail');
+    this.#progress = new Progress();
+    this.#bytes = new EngineBytesConsumer(cluster, {
+      groupId: options.groupId,
+      topics: wantedTopics(options.topics),
+      isolationLevel: options.isolationLevel ?? 'read_committed',
+      autoOffsetReset: options.autoOffsetReset ?? 'earliest',
+      assignors: (options.partitionAssignmentStrategy ?? ['cooperative-sticky']).map((name) => assignors[name]),
+      groupInstanceId: options.groupInstanceId,
+      sessionTimeoutMs: options.sessionTimeoutMs,
+      rebalanceTimeoutMs: options.rebalanceTimeoutMs,
+      maxPartitionFetchBytes: options.maxPartitionFetchBytes,
+      maxBufferedBytes: options.maxBufferedBytes,
+      onPartitionsAssigned: (partitions) => options.onPartitionsAssigned?.(partitions.map(place)),
+      onPartitionsRevoked: (partitions) => this.#revoked(partitions),
+      onPartitionsLost: (partitions) => this.#lost(partitions),
+    });
+    if (options.signal?.aborted) this.#abort();
+    else options.signal?.addEventListener('abort', this.#abort, { once: true });
+  }
+
+  get assignment(): readonly TopicPartition[] {
+    return this.#bytes.assignment;
+  }
+
+  get lag(): readonly PartitionLag[] {
+    return this.assignment.flatMap((partition) => {
+      const end = this.#bytes.endOffset(partition);
+      const next = this.#progress.handedOut(partition) ?? this.#bytes.position(partition);
+      if (end === undefined || next === undefined) return [];
+      return [{ ...place(partition), lagRecords: Math.max(0, end - next) }];
+    });
+  }
+
+  get isClosed(): boolean {
+    return this.#closed !== undefined;
+  }
+
+  batches(): AsyncIterable<RecordBatch<R>> {
+    return {
+      [Symbol.asyncIterator]: () => {
+        this.#beginIterating();
+        return {
+          next: async () => {
+            this.#progress.batchDone();
+            const batch = await this.#nextBatch();
+            if (batch === undefined) return { done: true, value: undefined };
+            this.#progress.begin(batch, true);
+            return { done: false, value: batch };
+          },
+          return: () => this.#leave(),
+        };
+      },
+    };
+  }
+
+  /** By hand rather than by a generator: one promise a record, none that waits for another. */
+  [Symbol.asyncIterator](): AsyncIterator<R> {
+    this.#beginIterating();
+    const progress = this.#progress;
+    return {
+      next: () => {
+        const record = progress.next() as R | undefined;
+        if (record !== undefined) return Promise.resolve({ done: false as const, value: record });
+        return this.#nextRecord();
+      },
+      return: () => this.#leave(),
+    };
+  }
+
+  async commit(upTo?: R | RecordBatch<R>): Promise<void> {
+    if (upTo === undefined) {
+      await this.#bytes.commit(this.#progress.allHandedOut());
+      return;
+    }
+    const { topic, partition } = upTo;
+    const offset = (upTo instanceof ClientRecordBatch ? upTo.lastOffset : (upTo as R).offset) + 1;
+    await this.#bytes.commit([{ topic, partition, offset }]);
+  }
+
+  pause(partitions: readonly TopicPartition[] = this.assignment): void {
+    this.#bytes.pause(partitions);
+  }
+
+  resume(partitions: readonly TopicPartition[] = this.assignment): void {
+    this.#bytes.resume(partitions);
+  }
+
+  seek(position: Position): void {
+    this.#bytes.seek(position);
+    if (this.#bytes.position(position) === undefined) return; // not assigned
+    this.#progress.sought(position);
+    if (this.#chunk?.topic === position.topic && this.#chunk.partition === position.partition) {
+      this.#chunk = undefined;
+      this.#pendingError = undefined;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #beginIterating(): void {
+    assert(!this.#isIterated, 'a consumer is iterated once: make another one for another loop');
+    this.#isIterated = true;
+    if (this.#options.enableAutoCommit ?? true) this.#autoCommitLater();
+  }
+
+  async #nextRecord(): Promise<IteratorResult<R, undefined>> {
+    for (;;) {
+      const record = this.#progress.next() as R | undefined;
+      if (record !== undefined) return { done: false, value: record };
+      const batch = await this.#nextBatch();
+      if (batch === undefined) return { done: true, value: undefined };
+      this.#progress.begin(batch, false);
+    }
+  }
+
+  /** undefined: the consumer is closed. */
+  async #nextBatch(): Promise<ClientRecordBatch<R> | undefined> {
+    try {
+      while (this.#closed === undefined) {
+        if (this.#pendingError !== undefined) throw this.#pendingError;
+        this.#chunk ??= (await this.#poll()) ?? undefined;
+        if (this.#chunk === undefined) continue;
+        const batch = await this.#decode(this.#chunk);
+        if (batch !== undefined) return batch;
+      }
+    } catch (error) {
+      if (this.#closed !== undefined && isMillraceError(error, 'CLOSED')) return undefined;
+      // The loop ends by it: what was done before is committed, and the group need not wait for us.
+      await this.close().catch(() => undefined);
+      throw error;
+    }
+    await this.#closed;
+    return undefined;
+  }
+
+  async #poll(): Promise<FetchedChunk | null> {
+    const chunk = await this.#bytes.poll(pollMs);
+    if (chunk === null) return null;
+    this.#nextOffset = chunk.firstOffset;
+    await this.#decoder.prepare(chunk.topic);
+    return chunk;
+  }
+
+  /** undefined: nothing in it is for the loop. */
+  async #decode(chunk: FetchedChunk): Promise<ClientRecordBatch<R> | undefined> {
+    const firstOffset = this.#nextOffset;
+    const part = await this.#decoder.take(chunk, this.#maxBufferedRecords);
+    if (this.#chunk !== chunk) return undefined; // sought meanwhile
+    this.#nextOffset = part.nextOffset;
+    this.#pendingError = part.error;
+    if (part.isExhausted) this.#chunk = undefined;
+    const { topic, partition, highWatermark } = chunk;
+    if (part.records.length === 0) {
+      if (part.nextOffset > firstOffset) this.#progress.skipped({ topic, partition, offset: part.nextOffset });
+      return undefined;
+    }
+    const at = { topic, partition, highWatermark, firstOffset, lastOffset: part.nextOffset - 1 };
+    return new ClientRecordBatch(at, part.records, () => this.#bytes.groupMetadata);
+  }
+
+  // ── Committing ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #autoCommitLater(): void {
+    this.#cancelAutoCommit = this.#cluster.platform.clock.after(this.#options.autoCommitIntervalMs ?? 5_000, () => {
+      this.#autoCommitting = this.#autoCommit(this.#progress.takeDone()).then(() => {
+        if (this.#closed === undefined) this.#autoCommitLater();
+      });
+    });
+  }
+
+  /** A commit that does not succeed is made up for by the next; if it never can, the loop is told. */
+  async #autoCommit(offsets: readonly TopicPartitionOffset[]): Promise<void> {
+    if (offsets.length === 0) return;
+    try {
+      await this.#bytes.commit(offsets);
+    } catch (error) {
+      if (isMillraceError(error, 'COMMIT_FAILED') || isMillraceError(error, 'CLOSED')) return;
+      if (isMillraceError(error) && error.retriable) return this.#progress.giveBack(offsets);
+      this.#pendingError ??= error as Error;
+    }
+  }
+
+  async #revoked(partitions: readonly TopicPartitionId[]): Promise<void> {
+    await this.#options.onPartitionsRevoked?.(partitions.map(place));
+    if (this.#options.enableAutoCommit ?? true) {
+      await this.#autoCommitting;
+      await this.#autoCommit(this.#progress.takeDone(partitions));
+    }
+    this.#drop(partitions);
+  }
+
+  async #lost(partitions: readonly TopicPartitionId[]): Promise<void> {
+    this.#drop(partitions);
+    await this.#options.onPartitionsLost?.(partitions.map(place));
+  }
+
+  #drop(partitions: readonly TopicPartitionId[]): void {
+    this.#progress.drop(partitions);
+    const chunk = this.#chunk;
+    if (chunk !== undefined && partitions.some((p) => p.topic === chunk.topic && p.partition === chunk.partition)) {
+      this.#chunk = undefined;
+    }
+  }
+
+  async #leave(): Promise<{ done: true; value: undefined }> {
+    await this.close();
+    return { done: true, value: undefined };
+  }
+
+  async #close(): Promise<void> {
+    this.#options.signal?.removeEventListener('abort', this.#abort);
+    this.#cancelAutoCommit?.();
+    // Gives up the partitions, which commits what is done.
+    await this.#bytes.close();
+    await this.#autoCommitting;
+  }
+}
+
+const assignors = { 'cooperative-sticky': cooperativeSticky, range } as const;
+
+function place({ topic, partition }: TopicPartition): TopicPartition {
+  return { topic, partition };
+}
+
+/** Names alone, or one pattern that matches what any of the contracts wants. */
+function wantedTopics(topics: readonly AnyTopic[]): readonly string[] | RegExp {
+  assert(topics.length > 0, 'a consumer needs a topic');
+  const names: string[] = [];
+  const alternatives: string[] = [];
+  for (const topic of topics) {
+    if ('name' in topic) {
+      names.push(topic.name);
+      alternatives.push(`^${topic.name.replaceAll('.', '\\.')}$`);
+    } else {
+      alternatives.push(`(?:${topic.pattern.source})`);
+    }
+  }
+  if (names.length === topics.length) return names;
+  const [only] = topics;
+  if (topics.length === 1 && only !== undefined && 'pattern' in only) return only.pattern;
+  return new RegExp(alternatives.join('|'));
+}

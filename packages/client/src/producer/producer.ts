@@ -1,0 +1,229 @@
+import type { TopicSink } from '@millrace/serde';
+import type { RecordBatch } from '../consumer/consumer.ts';
+import { sourceOf } from '../consumer/record-batch.ts';
+import { ClosedError, InvalidTransactionStateError } from '../errors.ts';
+import type { ClusterClient } from '../network/cluster-client.ts';
+import type { Position } from '../positions.ts';
+import type { ProducerOptions, TransactionalProducerOptions } from '../producer-options.ts';
+import type { OutgoingRecord } from '../records.ts';
+import { EngineBytesProducer, EngineBytesTransactionalProducer } from './bytes-producer.ts';
+import { RecordSender } from './record-sender.ts';
+import { sendFrom, type RecordSource, type SendFromOptions, type SendFromResult } from './send-from.ts';
+import type { TopicPartitionOffset } from '../bytes/types.ts';
+
+export interface Sender {
+  /**
+   * Resolves when all are acknowledged. One promise a call, however many records: prefer arrays. With `acks: 0` it resolves
+   * when they are sent, and the offsets are −1.
+   * @throws `MESSAGE_TOO_LARGE`, `UNKNOWN_TOPIC_OR_PARTITION`, `PRODUCER_FENCED`, `DELIVERY_TIMEOUT` (the outcome is unknown)
+   */
+  send<K, V>(topic: TopicSink<K, V>, records: readonly OutgoingRecord<K, V>[]): Promise<readonly Position[]>;
+  send<K, V>(topic: TopicSink<K, V>, record: OutgoingRecord<K, V>): Promise<Position>;
+}
+
+export interface Producer extends Sender {
+  /**
+   * Sends all that a source yields: an iterable, an async iterable (pulled no faster than acks come), or an Observable (it
+   * cannot be slowed: `maxBufferedRecords` are held, then `overflow` decides). The guarantee begins at the ack.
+   * @throws `BUFFER_OVERFLOW`, what `send` throws, and what the source throws
+   */
+  sendFrom<K, V>(
+    topic: TopicSink<K, V>,
+    source: RecordSource<OutgoingRecord<K, V>>,
+    options?: SendFromOptions,
+  ): Promise<SendFromResult>;
+  /** Resolves when nothing is unacknowledged; failures are told to their senders. */
+  flush(): Promise<void>;
+  /** Flushes, for as long as the request timeout, then fails what is left (`CLOSED`). */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface TransactionalProducer {
+  /**
+   * Commits when `work` resolves, aborts when it throws, and gives back what it returned. One transaction at a time: calls
+   * wait for each other.
+   * @throws `PRODUCER_FENCED`, `COMMIT_FAILED`, and what `work` throws
+   */
+  transaction<R>(work: (transaction: Transaction) => Promise<R>): Promise<R>;
+  /** Aborts what is open. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface Transaction extends Sender {
+  /** The batch's offsets commit with the transaction (KIP-447). If its partition has moved to another member, the commit fails. */
+  sendOffsets(batch: RecordBatch<unknown>): void;
+}
+
+export class ClientProducer implements Producer {
+  readonly #bytes: EngineBytesProducer;
+  readonly #sender: RecordSender;
+
+  constructor(cluster: ClusterClient, options: ProducerOptions) {
+    this.#bytes = new EngineBytesProducer(cluster, options);
+    this.#sender = new RecordSender(this.#bytes.engine);
+  }
+
+  send<K, V>(topic: TopicSink<K, V>, records: readonly OutgoingRecord<K, V>[]): Promise<readonly Position[]>;
+  send<K, V>(topic: TopicSink<K, V>, record: OutgoingRecord<K, V>): Promise<Position>;
+  send<K, V>(
+    topic: TopicSink<K, V>,
+    records: OutgoingRecord<K, V> | readonly OutgoingRecord<K, V>[],
+  ): Promise<Position | readonly Position[]> {
+    return sendOneOrMany(this.#sender, topic, records);
+  }
+
+  async sendFrom<K, V>(
+    topic: TopicSink<K, V>,
+    source: RecordSource<OutgoingRecord<K, V>>,
+    options: SendFromOptions = {},
+  ): Promise<SendFromResult> {
+    return await sendFrom(this.#sender, topic, source, options);
+  }
+
+  async flush(): Promise<void> {
+    await this.#sender.admitted();
+    await this.#bytes.engine.settleAll();
+  }
+
+  get isClosed(): boolean {
+    return this.#bytes.isClosed;
+  }
+
+  close(): Promise<void> {
+    return this.#bytes.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+export class ClientTransactionalProducer implements TransactionalProducer {
+  readonly #bytes: EngineBytesTransactionalProducer;
+  readonly #sender: RecordSender;
+  readonly #transactionalId: string;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(cluster: ClusterClient, options: TransactionalProducerOptions) {
+    this.#bytes = new EngineBytesTransactionalProducer(cluster, options);
+    this.#sender = new RecordSender(this.#bytes.engine);
+    this.#transactionalId = options.transactionalId;
+  }
+
+  transaction<R>(work: (transaction: Transaction) => Promise<R>): Promise<R> {
+    const result = this.#last.then(() => this.#run(work));
+    this.#last = result.catch(() => undefined); // the caller is told
+    return result;
+  }
+
+  get isClosed(): boolean {
+    return this.#bytes.isClosed;
+  }
+
+  close(): Promise<void> {
+    return this.#bytes.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #run<R>(work: (transaction: Transaction) => Promise<R>): Promise<R> {
+    const { engine, transactions } = this.#bytes;
+    if (engine.isClosed) throw new ClosedError('producer');
+    if (transactions.state === 'not initialized') await transactions.init();
+    transactions.begin();
+    const transaction = new ClientTransaction(this.#sender, this.#transactionalId);
+    try {
+      const result = await work(transaction);
+      transaction.end();
+      await this.#sender.admitted();
+      for (const { offsets, group } of transaction.offsets()) await transactions.sendOffsets(offsets, group);
+      await transactions.commit();
+      return result;
+    } catch (error) {
+      transaction.end();
+      await this.#abort();
+      throw error;
+    }
+  }
+
+  /** A failed abort leaves the producer unusable, as its next call says; what went wrong first is what the caller needs. */
+  async #abort(): Promise<void> {
+    if (this.#bytes.transactions.state !== 'in a transaction') return;
+    try {
+      await this.#bytes.abort();
+    } catch {
+      return;
+    }
+  }
+}
+
+class ClientTransaction implements Transaction {
+  readonly #sender: RecordSender;
+  readonly #transactionalId: string;
+  readonly #offsets = new Map<
+    string,
+    { group: ReturnType<typeof sourceOf>['group']; byPlace: Map<string, TopicPartitionOffset> }
+  >();
+  #isOver = false;
+
+  constructor(sender: RecordSender, transactionalId: string) {
+    this.#sender = sender;
+    this.#transactionalId = transactionalId;
+  }
+
+  send<K, V>(topic: TopicSink<K, V>, records: readonly OutgoingRecord<K, V>[]): Promise<readonly Position[]>;
+  send<K, V>(topic: TopicSink<K, V>, record: OutgoingRecord<K, V>): Promise<Position>;
+  send<K, V>(
+    topic: TopicSink<K, V>,
+    records: OutgoingRecord<K, V> | readonly OutgoingRecord<K, V>[],
+  ): Promise<Position | readonly Position[]> {
+    if (this.#isOver) return Promise.reject(this.#overError('send'));
+    const sent = sendOneOrMany(this.#sender, topic, records);
+    // Not awaited by everyone: what failed fails the commit.
+    sent.catch(() => undefined);
+    return sent;
+  }
+
+  sendOffsets(batch: RecordBatch<unknown>): void {
+    if (this.#isOver) throw this.#overError('sendOffsets');
+    const { group, position } = sourceOf(batch);
+    let ofGroup = this.#offsets.get(group.groupId);
+    if (ofGroup === undefined) this.#offsets.set(group.groupId, (ofGroup = { group, byPlace: new Map() }));
+    ofGroup.group = group;
+    const key = `${position.partition}/${position.topic}`;
+    const known = ofGroup.byPlace.get(key);
+    if (known === undefined || known.offset < position.offset) ofGroup.byPlace.set(key, position);
+  }
+
+  offsets(): { offsets: readonly TopicPartitionOffset[]; group: ReturnType<typeof sourceOf>['group'] }[] {
+    return [...this.#offsets.values()].map(({ group, byPlace }) => ({ group, offsets: [...byPlace.values()] }));
+  }
+
+  end(): void {
+    this.#isOver = true;
+  }
+
+  #overError(operation: string): Error {
+    const remedy = 'Await all sends before the work resolves.';
+    return new InvalidTransactionStateError(this.#transactionalId, operation, 'done with this transaction', remedy);
+  }
+}
+
+function sendOneOrMany<K, V>(
+  sender: RecordSender,
+  topic: TopicSink<K, V>,
+  records: OutgoingRecord<K, V> | readonly OutgoingRecord<K, V>[],
+): Promise<Position | readonly Position[]> {
+  if (isMany(records)) return sender.send(topic, records);
+  return sender.send(topic, [records]).then((positions) => positions[0]!);
+}
+
+function isMany<K, V>(
+  records: OutgoingRecord<K, V> | readonly OutgoingRecord<K, V>[],
+): records is readonly OutgoingRecord<K, V>[] {
+  return Array.isArray(records);
+}
