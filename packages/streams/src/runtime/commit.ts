@@ -6,7 +6,6 @@ import type {
 } from '@millrace/client/bytes';
 import { controlKey } from '../state/changelog-format.ts';
 import { encodeCommitMetadata } from './commit-metadata.ts';
-import { SinkFailedError } from './errors.ts';
 import type { OpeningTask } from './opening-task.ts';
 import type { RecordOutput } from './record-output.ts';
 import type { TaskRunner } from './task-runner.ts';
@@ -46,7 +45,8 @@ export async function commitTasks(
   for (const runner of runners) await drain(runner);
   for (const runner of runners) runner.task.flush();
   await output.settled();
-  for (const runner of runners) await flushSinks(runner);
+  for (const runner of runners) await runner.sinks.flush();
+  await output.settled(); // a sink that refused a record has sent a dead letter
   for (const task of opening) writeBarriers(task, output, planHash, nowMs());
 
   const offsets: TopicPartitionOffset[] = [];
@@ -85,17 +85,6 @@ async function drain(runner: TaskRunner): Promise<void> {
   while (runner.hasStaged || !runner.task.isDrained) {
     await runner.task.drain();
     runner.processStaged();
-  }
-}
-
-async function flushSinks(runner: TaskRunner): Promise<void> {
-  for (const { output, sink, input } of runner.sinks.values()) {
-    try {
-      await output.flush(input.queue.position);
-    } catch (error) {
-      if (runner.closing.signal.aborted) throw error;
-      throw new SinkFailedError(sink, input.topic, input.partition, error);
-    }
   }
 }
 

@@ -1,5 +1,5 @@
 import type { TopicPartitionId, TopicPartitionOffset } from '@millrace/client/bytes';
-import { topicNameOf, type Plan, type SinkNode, type SourceNode } from '../plan/plan.ts';
+import { topicNameOf, type Plan, type SourceNode } from '../plan/plan.ts';
 import type { StateStoreBackend } from '../state/store-backend.ts';
 import type { StreamTask } from '../task/task-port.ts';
 import { matches, type TaskId } from './assignor.ts';
@@ -9,8 +9,7 @@ import { IncompatiblePlanError } from './errors.ts';
 import { OpenStore } from './open-store.ts';
 import { PartitionQueue } from './partition-queue.ts';
 import { bringUpToDate, restoreUpTo, type Correction, type RestoreSurroundings } from './restore.ts';
-import { SinkOutput, type SinkOutputOptions } from './sink-output.ts';
-import type { RunningSink, TaskInput } from './task-runner.ts';
+import type { TaskInput } from './task-runner.ts';
 
 /** A partition as it was assigned, with what its group has committed there. */
 export type AssignedPartition = TopicPartitionId & { readonly committed: TopicPartitionOffset | undefined };
@@ -116,60 +115,13 @@ export async function fillStores(
   return filled.filter(({ corrections }) => corrections.length > 0);
 }
 
-/** Opens the sinks of a task: each for every source partition that reaches it. */
-export async function openSinks(
-  opening: OpeningTask,
-  around: OpeningSurroundings,
-  signal: AbortSignal,
-  optionsOf: (node: SinkNode, input: TaskInput) => SinkOutputOptions,
-): Promise<ReadonlyMap<string, RunningSink>> {
-  const sinks = new Map<string, RunningSink>();
-  const subtopology = around.plan.subtopologies[opening.id.subtopology]!;
-  try {
-    for (const node of subtopology.nodes.map((id) => around.plan.nodes[id]!)) {
-      if (node.kind !== 'sink') continue;
-      const reaching = sourcesReaching(around.plan, node.id);
-      for (const input of opening.inputs) {
-        if (!reaching.has(subtopology.sources[input.source]!)) continue;
-        const { topic, partition } = input;
-        const task = { applicationId: around.applicationId, topic, partition, epoch: opening.epoch, signal };
-        const writer = await node.sink.open(task);
-        const output = new SinkOutput(writer, input.queue.position, optionsOf(node, input));
-        sinks.set(sinkId(node.id, topic), { sink: node.name, input, output });
-      }
-    }
-  } catch (error) {
-    await Promise.allSettled([...sinks.values()].map(({ output }) => output.close()));
-    throw error;
-  }
-  return sinks;
-}
-
-/** A sink's writer within its task. */
-export function sinkId(node: number, topic: string): string {
-  return `${node}/${topic}`;
-}
-
-/** Ids of the source nodes from which a node is reached. */
-function sourcesReaching(plan: Plan, node: number): ReadonlySet<number> {
-  const found = new Set<number>();
-  const seen = new Set<number>();
-  const visit = (id: number): void => {
-    if (seen.has(id)) return;
-    seen.add(id);
-    const { kind, inputs } = plan.nodes[id]!;
-    if (kind === 'source') found.add(id);
-    inputs.forEach(visit);
-  };
-  visit(node);
-  return found;
-}
-
 async function openInput(id: TaskId, assigned: AssignedPartition, around: OpeningSurroundings): Promise<TaskInput> {
   const { topic, partition, committed } = assigned;
   const { plan, applicationId, cluster } = around;
   const subtopology = plan.subtopologies[id.subtopology]!;
-  const source = subtopology.sources.findIndex((node) => isSourceOf(plan.nodes[node] as SourceNode, topic, applicationId));
+  const source = subtopology.sources.findIndex((node) =>
+    isSourceOf(plan.nodes[node] as SourceNode, topic, applicationId),
+  );
   const node = plan.nodes[subtopology.sources[source]!] as SourceNode;
   const startOffset = (await cluster.earliestOffsets(topic)).get(partition) ?? 0;
   const endOffset = (await cluster.endOffsets(topic, 'read_uncommitted')).get(partition) ?? 0;
@@ -218,4 +170,3 @@ export function isSourceOf(node: SourceNode, topic: string, applicationId: strin
     ? matches(node.topic.pattern, topic)
     : topicNameOf(node.topic, applicationId) === topic;
 }
-

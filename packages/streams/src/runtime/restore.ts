@@ -161,9 +161,7 @@ export async function restoreUpTo(
     const isWindowed = isWindowedStore(open.store);
     const answer = await open.backend.prefetch(
       corrections.map(({ key }) =>
-        isWindowed
-          ? { startMs: startOfChangelogKey(key), key: key.subarray(0, key.length - 8) }
-          : { startMs: 0, key },
+        isWindowed ? { startMs: startOfChangelogKey(key), key: key.subarray(0, key.length - 8) } : { startMs: 0, key },
       ),
       [],
     );

@@ -4,8 +4,8 @@ import type { StateStore } from '../state/state-store.ts';
 import type { StreamTask } from '../task/task-port.ts';
 import type { TaskId } from './assignor.ts';
 import { PartitionQueue } from './partition-queue.ts';
-import type { SinkOutput } from './sink-output.ts';
 import type { OpenStore } from './open-store.ts';
+import type { TaskSinks } from './task-sinks.ts';
 
 /** A task's way to one partition. */
 export interface TaskInput extends TopicPartitionId {
@@ -15,13 +15,6 @@ export interface TaskInput extends TopicPartitionId {
   isPaused: boolean;
   /** As of the last commit. */
   committedOffset: number;
-}
-
-/** A sink's writer for one of the task's partitions. */
-export interface RunningSink {
-  readonly sink: string;
-  readonly input: TaskInput;
-  readonly output: SinkOutput;
 }
 
 /** What a task needs of its surroundings while it runs. */
@@ -54,10 +47,7 @@ export class TaskRunner {
   readonly task: StreamTask;
   readonly inputs: readonly TaskInput[];
   readonly stores: readonly OpenStore[];
-  /** By node id and source topic. */
-  readonly sinks: Map<string, RunningSink> = new Map();
-  /** Aborts when the task is closed. */
-  readonly closing: AbortController = new AbortController();
+  readonly sinks: TaskSinks;
   /** How often the partition has changed hands. */
   readonly epoch: number;
 
@@ -77,6 +67,7 @@ export class TaskRunner {
     readonly task: StreamTask;
     readonly inputs: readonly TaskInput[];
     readonly stores: readonly OpenStore[];
+    readonly sinks: TaskSinks;
     readonly epoch: number;
     readonly surroundings: TaskSurroundings;
   }) {
@@ -84,6 +75,7 @@ export class TaskRunner {
     this.task = options.task;
     this.inputs = options.inputs;
     this.stores = options.stores;
+    this.sinks = options.sinks;
     this.epoch = options.epoch;
     this.#around = options.surroundings;
     this.#lastRecordMs = this.#around.wallMs();
@@ -96,7 +88,9 @@ export class TaskRunner {
 
   /** Everything that the cluster has of its inputs is processed. */
   get isCaughtUp(): boolean {
-    return this.#staged.length === 0 && this.inputs.every((input) => input.queue.size === 0 && this.#isReadToEnd(input));
+    return (
+      this.#staged.length === 0 && this.inputs.every((input) => input.queue.size === 0 && this.#isReadToEnd(input))
+    );
   }
 
   get lagRecords(): number {
@@ -239,11 +233,5 @@ export class TaskRunner {
 
   #endOffset(input: TaskInput): number | undefined {
     return this.#around.endOffset(input) ?? input.queue.highWatermark;
-  }
-
-  /** Nothing is written. Idempotent. */
-  close(reason: unknown): void {
-    this.closing.abort(reason);
-    this.task.close();
   }
 }

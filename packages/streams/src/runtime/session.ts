@@ -1,0 +1,491 @@
+import type { BytesConsumer, TopicPartitionId } from '@millrace/client/bytes';
+import { isMillraceError, MillraceError, type Clock } from '@millrace/platform';
+import type { Plan } from '../plan/plan.ts';
+import type { StateStoreBackend } from '../state/store-backend.ts';
+import type { GlobalStore, TaskEnvironment } from '../task/ports.ts';
+import type { StreamTask } from '../task/task-port.ts';
+import { streamsAssignor, type SubtopologySources, type TaskId } from './assignor.ts';
+import { ChangelogReader } from './changelog-reader.ts';
+import type { StreamsCluster } from './cluster.ts';
+import { commitTasks, type CommitPath, type CommitSurroundings } from './commit.ts';
+import type { OpeningTask } from './opening-task.ts';
+import type { OpenStore } from './open-store.ts';
+import { RecordOutput } from './record-output.ts';
+import { bringUpToDate, type RestoreProgress, type RestoreSurroundings } from './restore.ts';
+import type { TaskRunner } from './task-runner.ts';
+import { TaskSet } from './task-set.ts';
+
+/** Makes a task; `environment` is its world. */
+export type CreateTask = (plan: Plan, id: TaskId, environment: TaskEnvironment) => StreamTask;
+
+/** What a session is told by its app. */
+export interface SessionOptions {
+  readonly plan: Plan;
+  readonly applicationId: string;
+  readonly sources: readonly SubtopologySources[];
+  readonly cluster: StreamsCluster;
+  readonly partitionCounts: ReadonlyMap<string, number>;
+  readonly createTask: CreateTask;
+  readonly globalStores: ReadonlyMap<string, GlobalStore>;
+  readonly backendOf: (store: string) => StateStoreBackend | undefined;
+  readonly guarantee: 'exactly_once_v2' | 'at_least_once';
+  readonly transactionalId: string;
+  readonly commitIntervalMs: number;
+  readonly isEager: boolean;
+  readonly bufferedRecordsPerPartition: number;
+  readonly cacheMaxBytes: number;
+  readonly maxTaskIdleMs: number;
+  readonly groupInstanceId: string | undefined;
+  readonly sessionTimeoutMs: number | undefined;
+  /** Of the machine: intervals and slices. */
+  readonly clock: Clock;
+  /** Of timers and idle windows; virtual in tests. */
+  readonly wallClock: Clock;
+  readonly events: SessionEvents;
+}
+
+/** What a session tells its app. */
+export interface SessionEvents {
+  readonly environment: Pick<TaskEnvironment, 'onFailure' | 'onRecord' | 'onChange'>;
+  stateChanged(state: SessionState): void;
+  restoreProgressed(progress: RestoreProgress): void;
+  processed(recordCount: number): void;
+  /** `endToEndMs`: age of some records of the commit, sampled. */
+  committed(commit: { readonly durationMs: number; readonly endToEndMs: readonly number[] }): void;
+  warn(context: object, message: string): void;
+}
+
+/** `'joining'`: nothing is assigned yet. */
+export type SessionState = 'joining' | 'restoring' | 'running' | 'paused';
+
+/** How long the loop processes before it lets others have the event loop: heartbeats, acks, fetches. */
+const sliceMs = 10;
+/** Input of an internal topic that is processed is deleted so often; Kafka Streams' `repartition.purge.interval.ms`. */
+const purgeIntervalMs = 30_000;
+
+interface Revocation {
+  readonly partitions: readonly TopicPartitionId[];
+  readonly done: () => void;
+}
+
+/**
+ * From joining the group to leaving it: one consumer, one producer, and the tasks the group gives to this instance. Everything
+ * that touches a task happens in one loop, one thing at a time; the group's callbacks wait for it. A session that fails is thrown
+ * away whole, with all that was not committed, and another one begins at the last commit.
+ */
+export class Session {
+  readonly tasks: TaskSet;
+  readonly #options: SessionOptions;
+  readonly #consumer: BytesConsumer;
+  readonly #reader: ChangelogReader;
+  readonly #path: CommitPath;
+  readonly #output: RecordOutput;
+  readonly #restore: RestoreSurroundings;
+  readonly #revocations: Revocation[] = [];
+  readonly #closing = new AbortController();
+  #hasJoined = false;
+  #isPaused: boolean;
+  #isStopping = false;
+  #failure: unknown;
+  #wake: (() => void) | undefined;
+  #lastCommitMs = 0;
+  #lastCommitDurationMs = 0;
+  #lastPurgeMs = 0;
+  #firstRunner = 0;
+  #sampledMs: number[] = [];
+  #committedWaiters: (() => void)[] = [];
+
+  constructor(options: SessionOptions, isPaused: boolean) {
+    this.#options = options;
+    this.#isPaused = isPaused;
+    const { cluster, sources, applicationId, plan, guarantee, transactionalId, clock, events } = options;
+    const topics = sources.flatMap((source) => source.topics);
+    const patterns = sources.flatMap((source) => source.patterns);
+    this.#consumer = cluster.consumer({
+      groupId: applicationId,
+      topics: patterns.length === 0 ? topics : anyOf(topics, patterns),
+      isolationLevel: 'read_committed',
+      autoOffsetReset: 'none',
+      assignors: [streamsAssignor({ planHash: plan.hash, sources })],
+      groupInstanceId: options.groupInstanceId,
+      sessionTimeoutMs: options.sessionTimeoutMs,
+      onPartitionsAssigned: (partitions) => {
+        this.#hasJoined = true;
+        this.tasks.assigned(partitions);
+        this.#wakeUp();
+      },
+      onPartitionsRevoked: (partitions) => this.#revoked(partitions),
+      onPartitionsLost: () => {
+        // They are another's already: what was made of them must not be committed, and is in one transaction with the rest.
+        if (!this.#closing.signal.aborted) this.#fail(new PartitionsLostError(applicationId));
+      },
+    });
+    this.#reader = new ChangelogReader(
+      cluster.consumer({ isolationLevel: 'read_committed', autoOffsetReset: 'none' }),
+      (error) => this.#fail(error),
+    );
+    this.#path =
+      guarantee === 'exactly_once_v2'
+        ? { guarantee, producer: cluster.transactionalProducer(transactionalId) }
+        : { guarantee, producer: cluster.producer() };
+    this.#output = new RecordOutput(this.#path.producer, options.partitionCounts);
+    this.#restore = {
+      cluster,
+      reader: this.#reader,
+      nowMs: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      onProgress: (progress) => events.restoreProgressed(progress),
+    };
+    this.tasks = new TaskSet({
+      options,
+      consumer: this.#consumer,
+      output: this.#output,
+      restore: this.#restore,
+      wake: () => this.#wakeUp(),
+      fail: (error) => this.#fail(error),
+    });
+  }
+
+  /** Until `stop`. Rejects with what made going on impossible; then nothing uncommitted has been committed. */
+  async run(): Promise<void> {
+    try {
+      if (this.#path.guarantee === 'exactly_once_v2') {
+        await this.#path.producer.init();
+        this.#path.producer.begin();
+      }
+      this.#lastCommitMs = this.#options.clock.monotonic();
+      void this.#pump();
+      await this.#loop();
+    } catch (error) {
+      this.#failure ??= error;
+    }
+    await this.#close();
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Commits, gives up the tasks, leaves the group; `run` resolves. */
+  stop(): void {
+    this.#isStopping = true;
+    this.#wakeUp();
+  }
+
+  /** Stops without the commit; `run` rejects with the reason. */
+  abort(reason: unknown): void {
+    this.#fail(reason);
+  }
+
+  setPaused(isPaused: boolean): void {
+    this.#isPaused = isPaused;
+    this.#wakeUp();
+  }
+
+  /** At once, or after the next commit: when the stores hold what is committed and nothing else. */
+  whenCommitted(): Promise<void> {
+    if (!this.#isDirty()) return Promise.resolve();
+    return new Promise((resolve) => this.#committedWaiters.push(resolve));
+  }
+
+  // ── The loop ──
+
+  async #loop(): Promise<void> {
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure;
+      while (this.#revocations.length > 0) await this.#giveUp(this.#revocations[0]!);
+      if (this.#isStopping) return this.#commit();
+      await this.tasks.open((opening) => this.#commit(opening));
+      this.tasks.startFilled();
+      this.#tellState();
+      const recordCount = this.#isPaused ? 0 : await this.#process();
+      if (this.#isCommitDue()) await this.#commit();
+      if (recordCount > 0) await this.#yield();
+      else await this.#sleep();
+    }
+  }
+
+  async #process(): Promise<number> {
+    this.tasks.resume();
+    const runners = [...this.tasks.runners.values()];
+    if (runners.length === 0) return 0;
+    await this.#output.settled();
+    const { clock, events } = this.#options;
+    // Each in turn is first, and no task has more than its part of the slice while others wait.
+    this.#firstRunner = (this.#firstRunner + 1) % runners.length;
+    const share = Math.max(1, sliceMs / runners.length);
+    let recordCount = 0;
+    for (let i = 0; i < runners.length; i++) {
+      const runner = runners[(this.#firstRunner + i) % runners.length]!;
+      recordCount += await this.#run(runner, clock.monotonic() + share);
+      await this.#runTimers(runner);
+      this.tasks.resumeInputs(runner);
+    }
+    if (recordCount > 0) events.processed(recordCount);
+    return recordCount;
+  }
+
+  async #run(runner: TaskRunner, deadlineMs: number): Promise<number> {
+    for (const open of runner.stores) if (open.isStale) await this.#resync(open);
+    const { queue } = runner.inputs[0]!;
+    if (!runner.hasProcessed && queue.size > 0) this.#sampledMs.push(queue.timestampMs);
+    if (!runner.task.needsPrefetch) return runner.run(deadlineMs);
+    for (;;) {
+      const answer = await runner.runPrefetched();
+      if (typeof answer === 'number') return answer;
+      await this.#resync(runner.stores.find(({ store }) => store === answer)!);
+    }
+  }
+
+  /** Timers of the wall clock, and windows that close on idle input. */
+  async #runTimers(runner: TaskRunner): Promise<void> {
+    const { task } = runner;
+    if (!task.canProcess || runner.hasStaged) return;
+    const nowMs = this.#options.wallClock.now();
+    if (task.nextWallTimerMs !== undefined && task.nextWallTimerMs <= nowMs) {
+      if (task.needsPrefetch) {
+        task.announceWallClock(nowMs);
+        const answer = await task.prefetch();
+        if (answer.verdict === 'stale') return this.#resync(runner.stores.find(({ store }) => store === answer.store)!);
+      }
+      task.advanceWallClock(nowMs);
+    }
+    if (task.idleCloseMs !== undefined && runner.silentMs >= task.idleCloseMs) task.closeIdle(runner.silentMs);
+  }
+
+  /** The far copy of a store has lost something: brings it back to what is committed. What is not yet is in the cache. */
+  async #resync(open: OpenStore): Promise<void> {
+    await open.settled();
+    open.isStale = false;
+    await bringUpToDate(open, open.nextOffset, this.#restore);
+  }
+
+  // ── Commits ──
+
+  #isDirty(): boolean {
+    if (this.#output.hasRecords) return true;
+    for (const runner of this.tasks.runners.values()) if (runner.isDirty) return true;
+    return false;
+  }
+
+  #isCommitDue(): boolean {
+    if (!this.#isDirty()) return false;
+    if (this.#options.clock.monotonic() - this.#lastCommitMs >= this.#commitDelayMs) return true;
+    return this.#options.isEager && this.#isAllProcessed();
+  }
+
+  /** All that the cluster has for the tasks with something to commit is processed, and no call is in flight. */
+  #isAllProcessed(): boolean {
+    for (const runner of this.tasks.runners.values()) {
+      if (runner.isDirty && !(runner.isCaughtUp && runner.task.isDrained)) return false;
+    }
+    return true;
+  }
+
+  /**
+   * The interval, and at least nine times what the last commit took: so that commits cost a tenth of the time at most, and batches
+   * grow with the load.
+   */
+  get #commitDelayMs(): number {
+    return Math.max(this.#options.commitIntervalMs, 9 * this.#lastCommitDurationMs);
+  }
+
+  async #commit(opening: readonly OpeningTask[] = []): Promise<void> {
+    const { clock, events, plan } = this.#options;
+    const runners = [...this.tasks.runners.values()].filter((runner) => runner.isDirty);
+    if (runners.length > 0 || opening.length > 0 || this.#output.hasRecords) {
+      const startMs = clock.monotonic();
+      const around: CommitSurroundings = {
+        path: this.#path,
+        consumer: this.#consumer,
+        output: this.#output,
+        planHash: plan.hash,
+        nowMs: () => clock.now(),
+      };
+      await commitTasks(runners, opening, around);
+      this.#lastCommitDurationMs = clock.monotonic() - startMs;
+      const nowMs = clock.now();
+      const endToEndMs = this.#sampledMs.map((timestampMs) => nowMs - timestampMs);
+      this.#sampledMs = [];
+      events.committed({ durationMs: this.#lastCommitDurationMs, endToEndMs });
+      this.#evict();
+      this.#purge();
+    }
+    this.#lastCommitMs = clock.monotonic();
+    for (const resolve of this.#committedWaiters.splice(0)) resolve();
+  }
+
+  /** Keeps the caches in front of backends within their bytes, by the mean size of what they last wrote. */
+  #evict(): void {
+    const cached: OpenStore[] = [];
+    for (const { stores } of this.tasks.runners.values()) {
+      for (const open of stores) if (open.backend !== undefined) cached.push(open);
+    }
+    for (const { store, meanEntryBytes } of cached) {
+      store.evict(Math.floor(this.#options.cacheMaxBytes / cached.length / meanEntryBytes));
+    }
+  }
+
+  /** What tasks have read of repartition topics is nobody's any more. */
+  #purge(): void {
+    const { clock, cluster, applicationId, events } = this.#options;
+    const nowMs = clock.monotonic();
+    if (nowMs - this.#lastPurgeMs < purgeIntervalMs) return;
+    this.#lastPurgeMs = nowMs;
+    const positions = [...this.tasks.runners.values()]
+      .flatMap(({ inputs }) => inputs)
+      .filter(({ topic }) => topic.startsWith(`${applicationId}-`) && topic.endsWith('-repartition'))
+      .map(({ topic, partition, committedOffset }) => ({ topic, partition, offset: committedOffset }));
+    if (positions.length === 0) return;
+    cluster.deleteRecordsBefore(positions).catch((error: unknown) => {
+      events.warn({ error }, 'Processed records of repartition topics could not be deleted. It is tried again later.');
+    });
+  }
+
+  // ── The group ──
+
+  #revoked(partitions: readonly TopicPartitionId[]): Promise<void> {
+    if (this.#closing.signal.aborted || this.#failure !== undefined) return Promise.resolve();
+    return new Promise((done) => {
+      this.#revocations.push({ partitions, done });
+      this.#wakeUp();
+    });
+  }
+
+  async #giveUp({ partitions, done }: Revocation): Promise<void> {
+    if (partitions.some((partition) => this.tasks.runnerOf(partition) !== undefined)) await this.#commit();
+    await this.tasks.close(partitions, new TaskMovedError(partitions));
+    this.#revocations.shift();
+    done();
+  }
+
+  /** Fetches go straight into the tasks' queues. */
+  async #pump(): Promise<void> {
+    try {
+      while (!this.#closing.signal.aborted) {
+        const fetched = await this.#consumer.poll(1000);
+        if (fetched === null) continue;
+        this.tasks.take(fetched);
+        this.#wakeUp();
+      }
+    } catch (error) {
+      if (!this.#closing.signal.aborted) this.#fail(error);
+    }
+  }
+
+  // ── Waiting ──
+
+  #wakeUp(): void {
+    this.#wake?.();
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    this.tasks.abort(error);
+    this.#wakeUp();
+  }
+
+  /** A turn of the event loop: what has come in is read, what was sent goes out. */
+  #yield(): Promise<void> {
+    return new Promise((resolve) => this.#options.clock.defer(resolve));
+  }
+
+  /** Until something comes, or is due. */
+  #sleep(): Promise<void> {
+    const { clock, wallClock } = this.#options;
+    const { waitMs, wallWaitMs } = this.#nextDue();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        cancel();
+        cancelWall?.();
+        this.#wake = undefined;
+        resolve();
+      };
+      this.#wake = done;
+      const cancel = clock.after(Math.max(0, waitMs), done);
+      const cancelWall = wallWaitMs === Infinity ? undefined : wallClock.after(Math.max(1, wallWaitMs), done);
+    });
+  }
+
+  #nextDue(): { readonly waitMs: number; readonly wallWaitMs: number } {
+    const { clock, wallClock } = this.#options;
+    const nowMs = clock.monotonic();
+    let waitMs = 60_000;
+    let wallWaitMs = Infinity;
+    if (this.#isDirty()) waitMs = this.#lastCommitMs + this.#commitDelayMs - nowMs;
+    if (this.#isPaused) return { waitMs, wallWaitMs };
+    for (const runner of this.tasks.runners.values()) {
+      const { nextWallTimerMs, idleCloseMs, canProcess } = runner.task;
+      if (runner.idleDeadlineMs !== undefined) waitMs = Math.min(waitMs, runner.idleDeadlineMs - nowMs);
+      if (nextWallTimerMs !== undefined && canProcess) {
+        wallWaitMs = Math.min(wallWaitMs, nextWallTimerMs - wallClock.now());
+      }
+      if (idleCloseMs !== undefined) {
+        const leftMs = idleCloseMs - runner.silentMs;
+        wallWaitMs = Math.min(wallWaitMs, leftMs > 0 ? leftMs : idleCloseMs);
+      }
+    }
+    return { waitMs, wallWaitMs };
+  }
+
+  #tellState(): void {
+    const { events } = this.#options;
+    if (!this.#hasJoined) events.stateChanged('joining');
+    else if (this.tasks.openingCount > 0) events.stateChanged('restoring');
+    else events.stateChanged(this.#isPaused ? 'paused' : 'running');
+  }
+
+  // ── The end ──
+
+  /** Whatever fails here, the rest is closed too. An open transaction is aborted. */
+  async #close(): Promise<void> {
+    const reason = this.#failure ?? new TaskMovedError([]);
+    this.#closing.abort(reason);
+    await this.tasks.closeAll(reason);
+    for (const { done } of this.#revocations.splice(0)) done();
+    await Promise.allSettled([this.#reader.close(reason), this.#consumer.close(), this.#path.producer.close()]);
+    for (const resolve of this.#committedWaiters.splice(0)) resolve();
+  }
+}
+
+/** Codes with which a session ends and another one may begin: somebody else owns what it owned, or an outcome is unknown. */
+const recoverable: ReadonlySet<string> = new Set([
+  'PRODUCER_FENCED',
+  'INVALID_PRODUCER_EPOCH',
+  'INVALID_PRODUCER_ID_MAPPING',
+  'INVALID_TXN_STATE',
+  'TRANSACTION_ABORTABLE',
+  'TRANSACTION_ABORTED',
+  'OUT_OF_ORDER_SEQUENCE_NUMBER',
+  'UNKNOWN_PRODUCER_ID',
+  'COMMIT_FAILED',
+  'ILLEGAL_GENERATION',
+  'UNKNOWN_MEMBER_ID',
+  'REBALANCE_IN_PROGRESS',
+  'DELIVERY_TIMEOUT',
+  'OFFSET_OUT_OF_RANGE',
+]);
+
+/** Whether another session may succeed where this one failed. */
+export function isRecoverable(error: unknown): boolean {
+  return isMillraceError(error) && (error.retriable || recoverable.has(error.code));
+}
+
+class PartitionsLostError extends MillraceError {
+  readonly code = 'PARTITIONS_LOST';
+  constructor(applicationId: string) {
+    super(`The group '${applicationId}' has given this instance's partitions to others. It joins again.`, {
+      retriable: true,
+    });
+  }
+}
+
+class TaskMovedError extends MillraceError {
+  readonly code = 'TASK_MOVED';
+  constructor(partitions: readonly TopicPartitionId[]) {
+    super('The task was given up while it was being opened.', { context: { partitions }, retriable: true });
+  }
+}
+
+/** One pattern for a subscription that has patterns: the client takes names or a pattern. */
+function anyOf(topics: readonly string[], patterns: readonly RegExp[]): RegExp {
+  const names = topics.map((topic) => topic.replace(/[.\\+*?[^\]$(){}=!<>|:-]/g, '\\$&'));
+  return new RegExp(`^(?:${[...names, ...patterns.map(({ source }) => source)].join('|')})$`);
+}

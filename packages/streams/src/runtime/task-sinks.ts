@@ -1,0 +1,178 @@
+import type { Clock } from '@millrace/platform';
+import type { HeaderEntry } from '@millrace/serde';
+import { deadLetterHeaders } from '../dead-letters.ts';
+import type { ErrorPolicy } from '../errors.ts';
+import type { Plan, SinkNode } from '../plan/plan.ts';
+import type { SinkRecord } from '../sink.ts';
+import type { InputRecord, RecordCollector, RecordFailure } from '../task/ports.ts';
+import { SinkFailedError } from './errors.ts';
+import { SinkOutput, type SinkOutputOptions } from './sink-output.ts';
+
+/** Of a task's input, what a sink needs to know. */
+export interface SinkInput {
+  readonly topic: string;
+  readonly partition: number;
+  /** Place of the source in the sub-topology. */
+  readonly source: number;
+  readonly queue: InputRecord & { readonly position: number };
+}
+
+/** What sinks need of their surroundings. */
+export interface SinkSurroundings {
+  readonly plan: Plan;
+  readonly applicationId: string;
+  readonly collector: RecordCollector;
+  readonly clock: Clock;
+  readonly onFailure?: ((failure: RecordFailure) => void) | undefined;
+}
+
+/** A source record, kept until its results are flushed: it is what a dead letter holds. */
+interface SourceRecord {
+  readonly timestampMs: number;
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  readonly headers: readonly HeaderEntry[];
+}
+
+interface OpenSink {
+  readonly node: SinkNode;
+  readonly input: SinkInput;
+  readonly output: SinkOutput;
+  /** By offset. undefined: the policy makes no dead letters. */
+  readonly sources: Map<number, SourceRecord> | undefined;
+}
+
+/** The sinks of a task: each has a writer for every source partition that reaches it. */
+export class TaskSinks {
+  readonly #sinks = new Map<string, OpenSink>();
+  readonly #signal: AbortSignal;
+
+  private constructor(signal: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /** @param signal aborts when the task is closed */
+  static async open(
+    task: { readonly subtopology: number; readonly epoch: number; readonly inputs: readonly SinkInput[] },
+    signal: AbortSignal,
+    around: SinkSurroundings,
+  ): Promise<TaskSinks> {
+    const sinks = new TaskSinks(signal);
+    const { plan } = around;
+    const subtopology = plan.subtopologies[task.subtopology]!;
+    try {
+      for (const node of subtopology.nodes.map((id) => plan.nodes[id]!)) {
+        if (node.kind !== 'sink') continue;
+        const reaching = sourcesReaching(plan, node.id);
+        for (const input of task.inputs) {
+          if (reaching.has(subtopology.sources[input.source]!)) await sinks.#open(node, input, task.epoch, around);
+        }
+      }
+    } catch (error) {
+      await sinks.close();
+      throw error;
+    }
+    return sinks;
+  }
+
+  static hasSinks(plan: Plan, subtopology: number): boolean {
+    return plan.subtopologies[subtopology]!.nodes.some((id) => plan.nodes[id]!.kind === 'sink');
+  }
+
+  add(node: SinkNode, record: SinkRecord<unknown, unknown>, topic: string): void {
+    const sink = this.#sinks.get(sinkId(node.id, topic))!;
+    sink.output.add(record);
+    if (sink.sources === undefined || sink.sources.has(record.offset)) return;
+    const { offset, timestampMs, key, value, headers } = sink.input.queue;
+    if (offset === record.offset) sink.sources.set(offset, { timestampMs, key, value, headers });
+  }
+
+  /** Resolves when all results of what has been processed are durable in their targets. @throws {SinkFailedError} */
+  async flush(): Promise<void> {
+    for (const { node, input, output, sources } of this.#sinks.values()) {
+      try {
+        await output.flush(input.queue.position);
+      } catch (error) {
+        if (this.#signal.aborted) throw error;
+        throw new SinkFailedError(node.name, input.topic, input.partition, error);
+      }
+      sources?.clear();
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#sinks.values()].map(({ output }) => output.close()));
+  }
+
+  async #open(node: SinkNode, input: SinkInput, epoch: number, around: SinkSurroundings): Promise<void> {
+    const { topic, partition } = input;
+    const { applicationId } = around;
+    const writer = await node.sink.open({ applicationId, topic, partition, epoch, signal: this.#signal });
+    const final = finalPolicy(node.onError);
+    const sources = typeof final === 'object' ? new Map<number, SourceRecord>() : undefined;
+    const output = new SinkOutput(writer, input.queue.position, {
+      clock: around.clock,
+      signal: this.#signal,
+      retry: retryOf(node.onError),
+      onRefused:
+        final === 'fail' ? undefined : (record, error) => letGo(node, input, record, error, sources, final, around),
+    });
+    this.#sinks.set(sinkId(node.id, topic), { node, input, output, sources });
+  }
+}
+
+type FinalPolicy = 'fail' | 'skip' | { readonly deadLetter: string };
+
+function letGo(
+  node: SinkNode,
+  { topic, partition }: SinkInput,
+  record: SinkRecord<unknown, unknown>,
+  error: unknown,
+  sources: ReadonlyMap<number, SourceRecord> | undefined,
+  policy: FinalPolicy,
+  around: SinkSurroundings,
+): void {
+  const { offset } = record;
+  const original = sources?.get(offset);
+  const timestampMs = original?.timestampMs ?? record.timestampMs;
+  const source = { topic, partition, offset, timestampMs };
+  if (typeof policy === 'object') {
+    const headers = deadLetterHeaders(around.applicationId, { node: node.name, source }, error);
+    around.collector.send(policy.deadLetter, -1, timestampMs, original?.key ?? null, original?.value ?? null, [
+      ...(original?.headers ?? []),
+      ...headers,
+    ]);
+  }
+  const outcome = typeof policy === 'object' ? 'deadLettered' : 'skipped';
+  around.onFailure?.({ node: node.name, error, outcome, source });
+}
+
+function finalPolicy(policy: ErrorPolicy): FinalPolicy {
+  return typeof policy === 'object' && 'retries' in policy ? (policy.then ?? 'fail') : policy;
+}
+
+function retryOf(policy: ErrorPolicy): SinkOutputOptions['retry'] {
+  if (typeof policy !== 'object' || !('retries' in policy)) return undefined;
+  const { retries, backoffMs = 100, maxBackoffMs = 10_000, when } = policy;
+  return (error, attempt) =>
+    attempt < retries && when?.(error) !== false ? Math.min(backoffMs * 2 ** attempt, maxBackoffMs) : undefined;
+}
+
+function sinkId(node: number, topic: string): string {
+  return `${node}/${topic}`;
+}
+
+/** Ids of the source nodes from which a node is reached. */
+function sourcesReaching(plan: Plan, node: number): ReadonlySet<number> {
+  const found = new Set<number>();
+  const seen = new Set<number>();
+  const visit = (id: number): void => {
+    if (seen.has(id)) return;
+    seen.add(id);
+    const { kind, inputs } = plan.nodes[id]!;
+    if (kind === 'source') found.add(id);
+    inputs.forEach(visit);
+  };
+  visit(node);
+  return found;
+}
