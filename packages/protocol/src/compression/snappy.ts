@@ -14,7 +14,8 @@ const blockBytes = 32_768;
 /** `@napi-rs/snappy`'s output is copied out by default, three times slower than having it copied in C (measured: 299 and 882 MB/s). */
 const options = { copyOutputData: true, asBuffer: true } as const;
 const require = createRequire(import.meta.url);
-const native: NativeSnappy | undefined = loadNative();
+/** Null where it is not installed; tests pass null to do without. */
+const native: NativeSnappy | null = loadNative();
 /** Plain JavaScript; has no types of its own. */
 const compressPortable = (require('snappyjs') as { readonly compress: (bytes: Uint8Array) => Uint8Array }).compress;
 
@@ -26,12 +27,12 @@ interface NativeSnappy {
   ) => Uint8Array;
 }
 
-export function snappyCompress(bytes: Uint8Array): Uint8Array {
+export function snappyCompress(bytes: Uint8Array, codec: NativeSnappy | null = native): Uint8Array {
   const blocks: Uint8Array[] = [];
   let byteLength = header.length;
   for (let position = 0; position < bytes.length; position += blockBytes) {
     const plain = bytes.subarray(position, Math.min(position + blockBytes, bytes.length));
-    const block = native === undefined ? compressPortable(plain) : native.compressSync(plain, options);
+    const block = codec === null ? compressPortable(plain) : codec.compressSync(plain, options);
     blocks.push(block);
     byteLength += 4 + block.length;
   }
@@ -47,10 +48,10 @@ export function snappyCompress(bytes: Uint8Array): Uint8Array {
   return out;
 }
 
-export function snappyDecompress(bytes: Uint8Array, maxBytes: number): Uint8Array {
+export function snappyDecompress(bytes: Uint8Array, maxBytes: number, codec: NativeSnappy | null = native): Uint8Array {
   if (!hasMagic(bytes, 0)) {
     const byteLength = checkedBlockBytes(bytes, maxBytes);
-    return native === undefined ? unsnappyBlock(bytes, byteLength) : uncompressNative(native, bytes, byteLength);
+    return codec === null ? unsnappyBlock(bytes, byteLength) : uncompressNative(codec, bytes, byteLength);
   }
   const blocks: Uint8Array[] = [];
   const lengths: number[] = [];
@@ -78,14 +79,14 @@ export function snappyDecompress(bytes: Uint8Array, maxBytes: number): Uint8Arra
     position += blockLength;
   }
   if (blocks.length === 1) {
-    return native === undefined ? unsnappyBlock(blocks[0]!, total) : uncompressNative(native, blocks[0]!, total);
+    return codec === null ? unsnappyBlock(blocks[0]!, total) : uncompressNative(codec, blocks[0]!, total);
   }
   const out = Buffer.allocUnsafeSlow(total);
   let written = 0;
   for (let i = 0; i < blocks.length; i++) {
     const length = lengths[i]!;
-    if (native === undefined) unsnappyBlock(blocks[i]!, length, out, written);
-    else out.set(uncompressNative(native, blocks[i]!, length), written);
+    if (codec === null) unsnappyBlock(blocks[i]!, length, out, written);
+    else out.set(uncompressNative(codec, blocks[i]!, length), written);
     written += length;
   }
   return out;
@@ -115,10 +116,10 @@ function hasMagic(bytes: Uint8Array, position: number): boolean {
 }
 
 /** `snappy` is optional: its absence on this platform is no error. */
-function loadNative(): NativeSnappy | undefined {
+function loadNative(): NativeSnappy | null {
   try {
     return require('snappy') as NativeSnappy;
   } catch {
-    return undefined;
+    return null;
   }
 }

@@ -119,13 +119,14 @@ export class RecordBatchWriter {
     valueLength: number,
     headersBytes: number,
   ): number {
-    if (!Number.isSafeInteger(timestampMs)) {
-      throw new ProtocolError(`Cannot write a record: its time is not a safe integer: ${timestampMs}.`, {
-        timestampMs,
-      });
+    const timestampDelta = timestampMs - (this.#baseTimestamp ?? timestampMs);
+    if (!Number.isSafeInteger(timestampMs) || !Number.isSafeInteger(timestampDelta)) {
+      throw new ProtocolError(
+        `Cannot write a record: its time, or how far it is from its batch's, is not a safe integer: ${timestampMs}.`,
+        { timestampMs, baseTimestamp: this.#baseTimestamp },
+      );
     }
     this.#baseTimestamp ??= timestampMs;
-    const timestampDelta = timestampMs - this.#baseTimestamp;
     const bodyBytes =
       1 +
       varintBytes(timestampDelta) +

@@ -83,6 +83,9 @@ export class RecordReader {
     if (recordCount === 0 && this.#position !== this.#end) {
       throw corrupt(header, `has ${this.#end - this.#position} bytes but claims no records`);
     }
+    if (!Number.isSafeInteger(header.baseOffset + header.lastOffsetDelta)) {
+      throw corrupt(header, `has its last offset ${header.lastOffsetDelta} beyond, above 2^53−1`);
+    }
     this.#header = header;
     this.#left = recordCount;
     const isLogAppendTime = attributesOf.isLogAppendTime(attributes);
@@ -110,6 +113,7 @@ export class RecordReader {
     }
     this.#offset = this.#header.baseOffset + offsetDelta;
     this.#timestampMs = this.#baseTimestamp + timestampDelta * this.#timestampScale;
+    if (!Number.isSafeInteger(this.#timestampMs)) throw this.#corruptRecord('has a time beyond ±(2^53−1)');
 
     const keyLength = this.#varint();
     this.#keyPosition = this.#position;
@@ -273,7 +277,7 @@ export class RecordReader {
       }
       scale *= 128;
       if (byte < 0x80) {
-        if (magnitude > Number.MAX_SAFE_INTEGER) throw this.#corruptRecord('has a number beyond ±2^53');
+        if (magnitude + sign > Number.MAX_SAFE_INTEGER) throw this.#corruptRecord('has a number beyond ±2^53');
         this.#position = position + 1;
         return sign === 0 ? magnitude : -1 - magnitude;
       }
