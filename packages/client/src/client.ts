@@ -26,7 +26,7 @@ interface Closable {
 export interface ClientInternals {
   readonly cluster: ClusterClient;
   /** @throws `CLOSED` */
-  own<T extends Closable>(made: T): T;
+  readonly own: <T extends Closable>(made: T) => T;
 }
 
 let internalsOfClient: (client: Client) => ClientInternals;

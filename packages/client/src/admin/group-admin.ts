@@ -34,6 +34,8 @@ export async function describeConsumerGroup(cluster: ClusterClient, groupId: str
     const answer = await coordinator.request(apis.describeGroups, { groups: [groupId] });
     const group = answer.groups[0];
     const code = group?.errorCode ?? errorCodes.UNKNOWN_SERVER_ERROR;
+    // From version 6 on an unknown group is an error; before it, a state.
+    if (code === errorCodes.GROUP_ID_NOT_FOUND) return { groupId, state: 'Dead', members: [] };
     if (group === undefined || code !== errorCodes.NONE) throw groupError(coordinator, code, 'DescribeGroups', groupId);
     return {
       groupId,

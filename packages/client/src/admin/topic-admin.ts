@@ -68,12 +68,20 @@ export async function describeTopics(
   names: readonly string[],
 ): Promise<readonly TopicDescription[]> {
   await cluster.refresh(names);
-  const topics = await Promise.all(names.map((name) => cluster.topic(name)));
-  return topics.map(({ name, topicId, partitions }) => ({
-    name,
-    topicId,
-    partitions: partitions.map(({ partition, leader, replicas, isr }) => ({ partition, leader, replicas, isr })),
-  }));
+  return names.map((name) => {
+    const topic = cluster.metadata.topics.get(name);
+    if (topic === undefined) throw new UnknownTopicError(name);
+    return {
+      name,
+      topicId: topic.topicId,
+      partitions: topic.partitions.map(({ partition, leader, replicas, isr }) => ({
+        partition,
+        leader,
+        replicas,
+        isr,
+      })),
+    };
+  });
 }
 
 export async function createPartitions(cluster: ClusterClient, topic: string, totalCount: number): Promise<void> {

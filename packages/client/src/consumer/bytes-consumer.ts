@@ -96,7 +96,7 @@ export class EngineBytesConsumer implements BytesConsumer {
 
   assign(positions: readonly TopicPartitionOffset[]): void {
     assert(this.#member === undefined, 'the group assigns');
-    for (const { topic, partition } of [...this.#fetcher.partitions.values()]) this.#fetcher.remove(topic, partition);
+    for (const { topic, partition } of this.#fetcher.partitions.values()) this.#fetcher.remove(topic, partition);
     for (const { topic, partition, offset } of positions) {
       checkOffset(topic, partition, offset);
       const added = new FetchPartition(topic, partition);

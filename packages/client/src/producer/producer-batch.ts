@@ -1,4 +1,4 @@
-import { crc32c, RecordBatchWriter, RecordReader, type CompressionType } from '@millrace/protocol';
+import { crc32c, RecordReader, type CompressionType, type RecordBatchWriter } from '@millrace/protocol';
 
 /** Who writes, to the broker: the epoch rises when the broker must forget sequence numbers (KIP-360). */
 export interface ProducerIdentity {

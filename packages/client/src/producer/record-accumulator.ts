@@ -139,7 +139,7 @@ export class RecordAccumulator {
   /** Fails what is not in flight. True: a sequence was used up by it. */
   failUnsent(error: Error, queues: Iterable<PartitionQueue> = this.active): boolean {
     let hasUsedSequence = false;
-    for (const queue of [...queues]) {
+    for (const queue of queues) {
       for (const batch of queue.unsettled()) {
         if (queue.inFlight.includes(batch)) continue;
         hasUsedSequence ||= batch.identity !== undefined;
