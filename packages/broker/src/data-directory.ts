@@ -28,7 +28,7 @@ export class DataDirectory {
    * @throws {DataDirectoryLockedError}; `FileSystemError` for a directory that cannot be written
    */
   static async open(path: string, files: FileSystem): Promise<DataDirectory> {
-    files.makeDirectory(path);
+    await makeDurableDirectory(files, path);
     const lock = files.lock(`${path}/${lockName}`);
     if (lock === undefined) throw new DataDirectoryLockedError(path);
     try {
@@ -60,6 +60,20 @@ export class DataDirectory {
   release(): void {
     this.#lock.release();
   }
+}
+
+/** What lies in a directory is lost with its name: the names of those that were missing are made durable, top down. */
+async function makeDurableDirectory(files: FileSystem, path: string): Promise<void> {
+  const missing: string[] = [];
+  for (let at = path; at !== '' && files.stat(at) === undefined; at = parentOf(at)) missing.unshift(at);
+  files.makeDirectory(path);
+  for (const made of missing) await files.syncDirectory(parentOf(made) === '' ? '.' : parentOf(made));
+}
+
+/** `/` above `/data`, and nothing above `data`. */
+function parentOf(path: string): string {
+  const slash = path.lastIndexOf('/');
+  return slash === 0 && path.length > 1 ? '/' : path.slice(0, Math.max(0, slash));
 }
 
 /** A mark that cannot be read vouches for nothing. */

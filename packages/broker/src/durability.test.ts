@@ -1,0 +1,226 @@
+import { nodePlatform, systemClock, type FileSystem } from '@millrace/platform';
+import { SeededRandom, SimulatedFileSystem } from '@millrace/platform/simulated';
+import { apis } from '@millrace/protocol';
+import { expect, it } from 'vitest';
+import { Broker } from './broker.ts';
+import type { BrokerOptions } from './broker-options.ts';
+import { batchOf, valuesOf } from './testing/batches.ts';
+import { TestBroker } from './testing/memory-broker.ts';
+
+const nowMs = systemClock().now();
+
+function openOn(files: FileSystem, options: Partial<BrokerOptions> = {}): Promise<Broker> {
+  return Broker.open({ data: '/data', platform: { ...nodePlatform(), files }, ...options });
+}
+
+/** What the broker has acknowledged, and must still know after any crash. */
+interface Acknowledged {
+  readonly topicIds: Map<string, string>;
+  readonly deleted: Set<string>;
+  readonly values: string[];
+  partitionCount: number;
+  retentionMs: string | undefined;
+  readonly producerIds: number[];
+}
+
+/** Does a bit of everything, and notes what was acknowledged. A broken disk ends it with an error. */
+async function work(files: FileSystem, acknowledged: Acknowledged): Promise<void> {
+  const broker = await openOn(files);
+  const test = TestBroker.over(broker);
+  const write = async (value: string): Promise<void> => {
+    const answer = await test.produce('orders', batchOf([{ value, timestampMs: nowMs }]));
+    if (answer.errorCode !== 0) throw new Error(`error ${answer.errorCode}`);
+    acknowledged.values.push(value);
+  };
+  try {
+    acknowledged.topicIds.set('orders', await test.createTopic('orders', { partitions: 2 }));
+    acknowledged.partitionCount = 2;
+    await write('a');
+    await test.createTopic('gone');
+    const deleted = await test.client.request(apis.deleteTopics, 5, { topicNames: ['gone'], timeoutMs: 1000 });
+    if (deleted.responses[0]?.errorCode === 0) acknowledged.deleted.add('gone');
+    await write('b');
+    const configs = [{ name: 'retention.ms', configOperation: 0, value: '123456789' }];
+    const altered = await test.client.request(apis.incrementalAlterConfigs, 1, {
+      resources: [{ resourceType: 2, resourceName: 'orders', configs }],
+    });
+    if (altered.responses[0]?.errorCode === 0) acknowledged.retentionMs = '123456789';
+    const grown = await test.client.request(apis.createPartitions, 3, {
+      topics: [{ name: 'orders', count: 3, assignments: null }],
+    });
+    if (grown.results[0]?.errorCode === 0) acknowledged.partitionCount = 3;
+    const given = await test.client.request(apis.initProducerId, 4, { transactionTimeoutMs: 1000 });
+    if (given.errorCode === 0) acknowledged.producerIds.push(given.producerId);
+    await write('c');
+  } finally {
+    await broker.close({ timeoutMs: 1000 });
+  }
+}
+
+async function check(files: FileSystem, acknowledged: Acknowledged): Promise<void> {
+  await using broker = await openOn(files);
+  const test = TestBroker.over(broker);
+  const { topics } = await test.client.request(apis.metadata, 12, { topics: null });
+  for (const [name, topicId] of acknowledged.topicIds) {
+    const topic = topics.find((each) => each.name === name);
+    expect(topic?.topicId).toBe(topicId);
+    expect(topic?.partitions.length).toBeGreaterThanOrEqual(acknowledged.partitionCount);
+  }
+  for (const name of acknowledged.deleted) expect(topics.map((topic) => topic.name)).not.toContain(name);
+  if (acknowledged.topicIds.has('orders')) {
+    const values: (string | null)[] = [];
+    for (let offset = 0; ;) {
+      const fetched = await test.fetch('orders', offset);
+      expect(fetched.errorCode).toBe(0);
+      const found = valuesOf(fetched.records);
+      if (found.length === 0) break;
+      values.push(...found.map(([, value]) => value));
+      offset = found.at(-1)![0] + 1;
+    }
+    // What was on its way may be there or not; what was acknowledged is, in order, and nothing else.
+    expect(['a', 'b', 'c'].slice(0, values.length)).toEqual(values);
+    expect(values.length).toBeGreaterThanOrEqual(acknowledged.values.length);
+    const { results } = await test.client.request(apis.describeConfigs, 4, {
+      resources: [{ resourceType: 2, resourceName: 'orders', configurationKeys: ['retention.ms'] }],
+    });
+    if (acknowledged.retentionMs !== undefined) expect(results[0]?.configs[0]?.value).toBe(acknowledged.retentionMs);
+  }
+  const { producerId } = await test.client.request(apis.initProducerId, 4, { transactionTimeoutMs: 1000 });
+  for (const before of acknowledged.producerIds) expect(producerId).toBeGreaterThan(before);
+  // Whatever a crash interrupted is out of the way of what comes.
+  for (const name of ['gone', 'new']) {
+    if (topics.some((topic) => topic.name === name)) continue;
+    await test.createTopic(name, { partitions: 2 });
+    expect(await test.produce(name, batchOf([{ value: 'x', timestampMs: nowMs }]))).toMatchObject({ baseOffset: 0 });
+  }
+  const strays = files.list('/data').filter((entry) => /-delete$|-stray$/.test(entry));
+  expect(strays).toEqual([]);
+}
+
+const nothing = (): Acknowledged => ({
+  topicIds: new Map(),
+  deleted: new Set(),
+  values: [],
+  partitionCount: 0,
+  retentionMs: undefined,
+  producerIds: [],
+});
+
+it('keeps all that it acknowledged, wherever power fails, whatever part of the rest the disk keeps', async () => {
+  const whole = new SimulatedFileSystem();
+  await work(whole, nothing());
+  const operations = whole.operationCount;
+  expect(operations).toBeGreaterThan(50);
+  for (let operation = 1; operation <= operations; operation++) {
+    for (const seed of [undefined, operation]) {
+      const files = new SimulatedFileSystem();
+      const acknowledged = nothing();
+      files.losePowerAt(operation);
+      await work(files, acknowledged).catch(() => {});
+      files.losePower(seed === undefined ? {} : { random: new SeededRandom(seed) });
+      try {
+        await check(files, acknowledged);
+      } catch (error) {
+        throw new Error(`power failed at operation ${operation} of ${operations}, seed ${seed}`, { cause: error });
+      }
+    }
+  }
+}, 120_000);
+
+it('keeps all that it acknowledged when its process is killed', async () => {
+  const whole = new SimulatedFileSystem();
+  await work(whole, nothing());
+  for (let operation = 1; operation <= whole.operationCount; operation += 3) {
+    const files = new SimulatedFileSystem();
+    const acknowledged = nothing();
+    files.losePowerAt(operation);
+    await work(files, acknowledged).catch(() => {});
+    files.killProcess();
+    await check(files, acknowledged);
+  }
+}, 60_000);
+
+it('reports a full disk, acknowledges nothing more, and goes on from there once there is room', async () => {
+  const files = new SimulatedFileSystem();
+  const failures: Error[] = [];
+  const broker = await openOn(files, { onFailure: (error) => failures.push(error) });
+  const test = TestBroker.over(broker);
+  await test.createTopic('orders');
+  expect(await test.produce('orders', batchOf([{ value: 'kept', timestampMs: nowMs }]))).toMatchObject({
+    errorCode: 0,
+  });
+  files.limitCapacity(0);
+  await expect(test.produce('orders', batchOf([{ value: 'lost', timestampMs: nowMs }]))).rejects.toThrow();
+  expect(failures).toMatchObject([{ code: 'KAFKA_STORAGE_ERROR' }]);
+  await expect(broker.close()).rejects.toMatchObject({ code: 'KAFKA_STORAGE_ERROR' });
+
+  files.limitCapacity(Infinity);
+  await using reopened = await openOn(files);
+  const again = TestBroker.over(reopened);
+  expect(valuesOf((await again.fetch('orders', 0)).records)).toEqual([[0, 'kept']]);
+  expect(await again.produce('orders', batchOf([{ value: 'next', timestampMs: nowMs }]))).toMatchObject({
+    baseOffset: 1,
+  });
+});
+
+it('closes when fdatasync fails: it is not tried again, and nothing is acknowledged', async () => {
+  const files = new SimulatedFileSystem();
+  const failures: Error[] = [];
+  const broker = await openOn(files, { onFailure: (error) => failures.push(error) });
+  const test = TestBroker.over(broker);
+  await test.createTopic('orders');
+  files.failSyncs(/orders-0/);
+  await expect(test.produce('orders', batchOf([{ value: 'lost', timestampMs: nowMs }]))).rejects.toThrow();
+  expect(failures).toHaveLength(1);
+  await expect(broker.close()).rejects.toMatchObject({ code: 'KAFKA_STORAGE_ERROR' });
+});
+
+it('skips recovery after a clean close only: the mark is gone while the broker runs', async () => {
+  const files = new SimulatedFileSystem();
+  const mark = '/data/.kafka_cleanshutdown';
+  const broker = await openOn(files);
+  expect(files.stat(mark)).toBeUndefined();
+  await broker.close();
+  expect(files.stat(mark)).toBeDefined();
+  const again = await openOn(files);
+  expect(files.stat(mark)).toBeUndefined();
+  files.losePower();
+  expect(files.stat(mark)).toBeUndefined();
+  await expect(again.close()).rejects.toThrow(); // its disk is gone
+});
+
+it('sets aside a directory with records that no topic owns, and removes an empty one', async () => {
+  const files = new SimulatedFileSystem();
+  await (await openOn(files)).close();
+  for (const [name, bytes] of [
+    ['lost-0', 100],
+    ['empty-0', 0],
+  ] as const) {
+    files.makeDirectory(`/data/${name}`);
+    const file = files.open(`/data/${name}/00000000000000000000.log`, 'write');
+    file.writev([new Uint8Array(bytes)], 0);
+    file.close();
+  }
+  await using broker = await openOn(files);
+  const names = files.list('/data').filter((name) => /^(lost|empty)/.test(name));
+  expect(names).toEqual(['lost-0-stray']);
+  const test = TestBroker.over(broker);
+  await test.createTopic('lost');
+  expect(await test.fetch('lost', 0)).toMatchObject({ errorCode: 0, highWatermark: 0 });
+});
+
+it('refuses a directory that another broker has open, until that one is closed', async () => {
+  const files = new SimulatedFileSystem();
+  const first = await openOn(files);
+  await expect(openOn(files)).rejects.toMatchObject({ code: 'DATA_DIR_LOCKED', context: { directory: '/data' } });
+  await first.close();
+  await (await openOn(files)).close();
+});
+
+it('refuses a directory that cannot be written, and leaves it unlocked', async () => {
+  const files = new SimulatedFileSystem();
+  files.setReadOnly(true);
+  await expect(openOn(files)).rejects.toMatchObject({ code: 'FILE_SYSTEM_ERROR', errno: 'EROFS' });
+  files.setReadOnly(false);
+  await (await openOn(files)).close();
+});
