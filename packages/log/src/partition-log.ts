@@ -509,7 +509,9 @@ export class PartitionLog {
     try {
       task();
     } catch (error) {
-      throw this.#commits.fail(error);
+      const failure = this.#commits.fail(error);
+      this.#shut(failure);
+      throw failure;
     }
   }
 
@@ -781,7 +783,7 @@ export class PartitionLog {
   /** In order, one after the other; a failure is the disk's. */
   #inBackground(task: () => Promise<void>): void {
     this.#background = this.#background.then(task).catch((error: unknown) => {
-      this.#commits.fail(error);
+      this.#shut(this.#commits.fail(error));
     });
   }
 
