@@ -354,15 +354,14 @@ describe('SyncGroup', () => {
     bench.join({ memberId: newcomerId });
     await bench.clock.advance(0);
     for (const sync of syncs) expect(sync.value).toMatchObject({ error: 'REBALANCE_IN_PROGRESS' });
-    bench.log.sync();
-    await bench.clock.advance(0);
     expect(bench.state).toBe('PreparingRebalance');
-
     const rejoins = ids.map((memberId) => bench.join({ memberId }));
     await Promise.all(rejoins.map((join) => join.done));
-    const late = bench.sync(ids[1]!, 2);
+    const waiting = bench.sync(ids[1]!, 2);
+    bench.log.sync(); // the first generation's assignment becomes durable in the second
     await bench.clock.advance(0);
-    expect(late.value).toBeUndefined();
+    expect(bench.state).toBe('CompletingRebalance');
+    expect(waiting.value).toBeUndefined();
   });
 
   it('keeps to the assignment that is on its way to the disk when the leader sends another', async () => {
@@ -521,6 +520,21 @@ describe('heartbeats', () => {
     await bench.clock.advance(1);
     expect(bench.state).toBe('PreparingRebalance');
     expect(bench.heartbeat(ids[1]!, 2)).toBe('UNKNOWN_MEMBER_ID');
+  });
+
+  it('are asked again after a join that took longer than the session timeout', async () => {
+    const bench = await GroupBench.open();
+    const { ids } = await bench.stableGroup(2);
+    const parked = bench.join({ memberId: ids[0]! });
+    await bench.clock.advance(9_000);
+    bench.heartbeat(ids[1]!, 1);
+    await bench.clock.advance(9_000);
+    bench.join({ memberId: ids[1]! });
+    await parked.done;
+    await bench.clock.advance(9_999);
+    expect(bench.coordinator.describe('g').members).toHaveLength(2);
+    await bench.clock.advance(1);
+    expect(bench.state).toBe('Empty');
   });
 
   it('cannot come from a new member, so it is given up after five minutes of waiting', async () => {
@@ -726,6 +740,34 @@ describe('static members', () => {
     expect(predecessor.value).toMatchObject({ error: 'FENCED_INSTANCE_ID', memberId: ids[0] });
     bench.join({ memberId: ids[1]!, groupInstanceId: 'i1' });
     expect(await back.done).toMatchObject({ generationId: 2, leader: back.value!.memberId });
+  });
+
+  it('are not answered with a generation that is over when a rebalance begins before their new id is durable', async () => {
+    const { bench, ids } = await stable(3);
+    bench.log.isHeld = true;
+    const back = bench.join({ groupInstanceId: 'i1' });
+    bench.join({ memberId: ids[0]!, groupInstanceId: 'i0' });
+    await bench.clock.advance(0);
+    expect(bench.state).toBe('PreparingRebalance');
+    bench.log.sync();
+    await bench.clock.advance(0);
+    expect(back.value).toBeUndefined();
+    bench.join({ memberId: ids[2]!, groupInstanceId: 'i2' });
+    expect(await back.done).toMatchObject({ error: null, generationId: 2 });
+  });
+
+  it('that come back before their predecessor has synced have to sync in its stead', async () => {
+    const bench = await GroupBench.open();
+    const joins = ['i0', 'i1'].map((groupInstanceId) =>
+      bench.join({ groupInstanceId, sessionTimeoutMs: 120_000, rebalanceTimeoutMs: 20_000 }),
+    );
+    await bench.clock.advance(0);
+    const ids = await Promise.all(joins.map(async (join) => (await join.done).memberId));
+    await bench.sync(ids[0]!, 1, { groupInstanceId: 'i0' }).done;
+    const back = await bench.join({ groupInstanceId: 'i1', sessionTimeoutMs: 120_000 }).done;
+    expect(back).toMatchObject({ error: null, generationId: 1 });
+    await bench.clock.advance(20_000);
+    expect(bench.coordinator.describe('g').members.map((member) => member.groupInstanceId)).toEqual(['i0']);
   });
 
   it('are gone at their session timeout like all others', async () => {

@@ -313,7 +313,6 @@ export class GroupMembership {
   #prepareRebalance(group: Group, reason: string): void {
     if (group.state === 'CompletingRebalance') this.#refuseAssignments(group, 'REBALANCE_IN_PROGRESS');
     group.pendingSyncs.clear();
-    group.storingGeneration = null;
     this.#cancelTimer(this.#syncTimers, group);
     const isInitial = group.state === 'Empty';
     group.moveTo('PreparingRebalance', this.#clock.now());

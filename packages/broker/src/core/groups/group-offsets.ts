@@ -327,12 +327,6 @@ export class GroupOffsets {
 
   #forget(group: Group): void {
     this.#groups.delete(group.groupId);
-    for (const [logPartition, byProducer] of this.#openTransactions) {
-      for (const [producerId, groups] of byProducer) {
-        if (groups.delete(group) && groups.size === 0) byProducer.delete(producerId);
-      }
-      if (byProducer.size === 0) this.#openTransactions.delete(logPartition);
-    }
     this.#onDeleted(group);
   }
 

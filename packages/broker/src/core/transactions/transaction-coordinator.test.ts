@@ -122,6 +122,18 @@ describe('InitProducerId', () => {
     expect(await bench.init()).toBe('7/2');
   });
 
+  it('knows no retry of an epoch from before the fence', async () => {
+    const bench = await TransactionBench.open();
+    await bench.init();
+    expect(await bench.retry(7, 0)).toBe('7/1');
+    await bench.add({ producerId: 7, producerEpoch: 1 }, [0]);
+    expect(await bench.init()).toBe('CONCURRENT_TRANSACTIONS');
+    await bench.clock.advance(0);
+    expect(await bench.retry(7, 0)).toBe('PRODUCER_FENCED');
+    expect(await bench.retry(7, 1)).toBe('PRODUCER_FENCED');
+    expect(await bench.init()).toBe('7/3');
+  });
+
   it('can fence even the last usable epoch', async () => {
     const bench = await TransactionBench.open();
     await bench.init();

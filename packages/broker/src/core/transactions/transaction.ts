@@ -151,7 +151,7 @@ export function addPartitions(
   const isOpen = current.state === 'Ongoing';
   if (isOpen && added.every((each) => hasPartition(current, each.topic, each.partition))) return { next: current };
   const partitions = new Map<string, Set<number>>();
-  for (const [topic, numbers] of isOpen ? current.partitions : noPartitions) partitions.set(topic, new Set(numbers));
+  for (const [topic, numbers] of current.partitions) partitions.set(topic, new Set(numbers));
   for (const { topic, partition } of added) {
     const numbers = partitions.get(topic);
     if (numbers === undefined) partitions.set(topic, new Set([partition]));
