@@ -10,6 +10,7 @@ const tables: Int32Array = makeTables();
  * 1.75 and 3.7, 1 MiB 1.8 and 6.2.
  */
 const nativeFromBytes = 256;
+const require = createRequire(import.meta.url);
 const native: ((bytes: Uint8Array) => number) | undefined = loadNative();
 
 /** CRC-32C (Castagnoli) of `bytes[start, end)`, as an unsigned 32-bit number. */
@@ -66,8 +67,7 @@ function makeTables(): Int32Array {
 /** `@node-rs/crc32` is optional: its absence on this platform is no error. */
 function loadNative(): typeof native {
   try {
-    return (createRequire(import.meta.url)('@node-rs/crc32') as { readonly crc32c: (bytes: Uint8Array) => number })
-      .crc32c;
+    return (require('@node-rs/crc32') as { readonly crc32c: (bytes: Uint8Array) => number }).crc32c;
   } catch {
     return undefined;
   }

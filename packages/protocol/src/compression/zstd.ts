@@ -18,6 +18,7 @@ interface WasmZstd {
 }
 
 const { zstdCompressSync, zstdDecompressSync } = zlib as ZlibWithZstd;
+const require = createRequire(import.meta.url);
 let wasm: WasmZstd | undefined;
 let loading: Promise<void> | undefined;
 
@@ -74,7 +75,7 @@ export function prepareZstd(): Promise<void> {
 async function load(): Promise<void> {
   let module: WasmZstd;
   try {
-    module = createRequire(import.meta.url)('@foxglove/wasm-zstd') as WasmZstd;
+    module = require('@foxglove/wasm-zstd') as WasmZstd;
   } catch {
     loading = undefined;
     throw unavailable();
