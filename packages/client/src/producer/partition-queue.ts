@@ -30,6 +30,7 @@ export class PartitionQueue {
   #identity: ProducerIdentity | undefined;
   #nextSequence = 0;
   #ackedSequenceEnd = 0;
+  #lastAckedOrder = -1;
   /** `refused`: the broker surely lacks a batch. `unknown`: nobody knows; only a new epoch helps. */
   #gap: 'none' | 'refused' | 'unknown' = 'none';
   #nextOrder = 0;
@@ -99,10 +100,15 @@ export class PartitionQueue {
 
   acknowledged(batch: ProducerBatch, baseOffset: number): void {
     this.#landed(batch);
+    if (baseOffset !== -1) {
+      this.ackedEndOffset = Math.max(this.ackedEndOffset ?? 0, baseOffset + batch.recordCount);
+    }
+    // One that was sent again is acknowledged after those behind it.
+    if (batch.order < this.#lastAckedOrder) return;
+    this.#lastAckedOrder = batch.order;
     this.#ackedSequenceEnd = addToSequence(batch.baseSequence, batch.recordCount);
     // The broker took a later one: what we did not know of has been written.
     if (this.#gap === 'unknown') this.#gap = 'none';
-    if (baseOffset !== -1) this.ackedEndOffset = baseOffset + batch.recordCount;
   }
 
   /** It goes again. `isOutcomeUnknown`: the broker may have it. */
