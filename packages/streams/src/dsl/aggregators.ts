@@ -8,8 +8,10 @@
 export interface Aggregator<in V, out R> {
   readonly kind: string;
   readonly init: () => unknown;
-  /** May change and return `state`. */
+  /** The next state; the old one stays as it was, unless `changesState`. */
   readonly add: (state: unknown, value: V, timestampMs: number) => unknown;
+  /** `add` changes the state in place, as copying it would cost too much. Default false. */
+  readonly changesState?: boolean | undefined;
   /** A value of its own: later calls of `add` do not change it. */
   readonly result: (state: unknown) => R;
   /**
@@ -37,12 +39,12 @@ export type InvertibleAggregates<V> = Readonly<Record<string, Invertible<V, unkn
 export type RowOf<A> = { -readonly [P in keyof A]: A[P] extends Aggregator<never, infer R> ? R : never } & {};
 
 interface Mean {
-  sum: number;
-  n: number;
+  readonly sum: number;
+  readonly n: number;
 }
 interface Ranked<V> {
-  by: number;
-  value: V;
+  readonly by: number;
+  readonly value: V;
 }
 
 /** A number that is its own result. */
@@ -124,16 +126,12 @@ export const agg: {
     kind: 'mean',
     init: (): Mean => ({ sum: 0, n: 0 }),
     add(state, value) {
-      const mean = state as Mean;
-      mean.sum += of(value);
-      mean.n++;
-      return mean;
+      const { sum, n } = state as Mean;
+      return { sum: sum + of(value), n: n + 1 };
     },
     subtract(state, value) {
-      const mean = state as Mean;
-      mean.sum -= of(value);
-      mean.n--;
-      return mean;
+      const { sum, n } = state as Mean;
+      return { sum: sum - of(value), n: n - 1 };
     },
     result: (state) => (state as Mean).sum / (state as Mean).n,
     stored: {
@@ -163,9 +161,9 @@ export const agg: {
       kind: `topN(${n})`,
       init: (): Ranked<V>[] => [],
       add(state, value) {
-        const top = state as Ranked<V>[];
         const rank = by(value);
-        if (top.length === n && !(rank > (top[n - 1]?.by ?? Infinity))) return top;
+        const top = [...(state as Ranked<V>[])];
+        if (top.length === n && !(rank > (top[n - 1]?.by ?? Infinity))) return state;
         let at = top.length;
         while (at > 0 && top[at - 1]!.by < rank) at--;
         top.splice(at, 0, { by: rank, value });
@@ -182,6 +180,7 @@ export const agg: {
   },
   countDistinct: (of) => ({
     kind: 'countDistinct',
+    changesState: true,
     init: () => new Set<string | number>(),
     add: (state, value) => (state as Set<string | number>).add(of(value)),
     result: (state) => (state as Set<string | number>).size,
@@ -191,12 +190,10 @@ export const agg: {
     kind: `collect(${limit})`,
     init: (): V[] => [],
     add(state, value) {
-      const values = state as V[];
-      values.push(value);
-      if (values.length > limit) values.shift();
-      return values;
+      const values = state as readonly V[];
+      return [...(values.length < limit ? values : values.slice(values.length - limit + 1)), value];
     },
-    result: (state) => [...(state as V[])],
+    result: (state) => state as readonly V[],
     stored: list,
   }),
 };

@@ -22,15 +22,14 @@ const count: Aggregation = {
   add: (n: number) => n + 1,
   subtract: (n: number) => n - 1,
   result: undefined,
-  changesState: false,
 };
 
 function reduction(reducer: Add, subtract?: Add): Aggregation {
-  return { kind: 'reduce', init: undefined, add: reducer, subtract, result: undefined, changesState: false };
+  return { kind: 'reduce', init: undefined, add: reducer, subtract, result: undefined };
 }
 
 function folding(init: () => unknown, add: Add, subtract?: Add): Aggregation {
-  return { kind: 'aggregate', init, add, subtract, result: undefined, changesState: false };
+  return { kind: 'aggregate', init, add, subtract, result: undefined };
 }
 
 /** The two ways to call `aggregate`: functions, or ready-made aggregates by name. */

@@ -8,27 +8,28 @@ type AnyAggregator = Aggregator<any, unknown>;
 export function rowAggregation(aggregates: Readonly<Record<string, AnyAggregator>>): Aggregation {
   const names = Object.keys(aggregates);
   const all = Object.values(aggregates);
+  // Those that change in place come last: when a function throws, the others are as they were.
+  const order = all
+    .map((_, index) => index)
+    .toSorted((a, b) => Number(all[a]!.changesState ?? false) - Number(all[b]!.changesState ?? false));
   const isInvertible = all.every((one): one is Invertible<any, unknown> => 'subtract' in one);
   return {
     kind: `{${names.map((name, index) => `${name}:${all[index]!.kind}`).join(',')}}`,
     init: () => all.map((one) => one.init()),
-    add(states: unknown[], value, _key, timestampMs) {
-      for (let i = 0; i < all.length; i++) states[i] = all[i]!.add(states[i], value, timestampMs);
-      return states;
+    add(states: readonly unknown[], value, _key, timestampMs) {
+      const next = [...states];
+      for (const i of order) next[i] = all[i]!.add(states[i], value, timestampMs);
+      return next;
     },
     subtract: isInvertible
-      ? (states: unknown[], value) => {
-          for (let i = 0; i < all.length; i++)
-            states[i] = (all[i] as Invertible<any, unknown>).subtract(states[i], value);
-          return states;
-        }
+      ? (states: readonly unknown[], value) =>
+          all.map((one, i) => (one as Invertible<any, unknown>).subtract(states[i], value))
       : undefined,
-    result(states: unknown[]) {
+    result(states: readonly unknown[]) {
       const row: Record<string, unknown> = {};
       for (let i = 0; i < names.length; i++) row[names[i]!] = all[i]!.result(states[i]);
       return row;
     },
-    changesState: true,
   };
 }
 

@@ -11,6 +11,4 @@ export interface Aggregation {
   readonly subtract: ((state: any, value: any, key: any) => unknown) | undefined;
   /** undefined: the state itself. */
   readonly result: ((state: any) => unknown) | undefined;
-  /** `add` and `subtract` may change the state in place: what readers have seen before is a result made before. */
-  readonly changesState: boolean;
 }

@@ -1,0 +1,155 @@
+import { encode, type SerdeContext, type TopicSink } from '@millrace/serde';
+import { recordHeaders } from '@millrace/serde';
+import { PromiseValueError } from '../errors.ts';
+import type {
+  PartitionerFunction,
+  RepartitionNode as RepartitionPlan,
+  SinkNode as SinkPlan,
+  UserFunction,
+} from '../plan/plan.ts';
+import type { RecordCollector, TaskEnvironment } from '../task/ports.ts';
+import type { CurrentRecord } from '../task/record-context.ts';
+import type { Failures, TaskCounts } from './failures.ts';
+import type { Receiver } from './receiver.ts';
+import { notPromise } from './stateless.ts';
+
+/** Encodes records for topics and hands them to the collector. */
+class TopicWriter {
+  readonly #collector: RecordCollector;
+  readonly #record: CurrentRecord;
+  readonly #partitioner: PartitionerFunction | undefined;
+
+  constructor(collector: RecordCollector, record: CurrentRecord, partitioner: PartitionerFunction | undefined) {
+    this.#collector = collector;
+    this.#record = record;
+    this.#partitioner = partitioner;
+  }
+
+  write(
+    topic: string,
+    serdes: Pick<TopicSink<any, any>, 'key' | 'value'>,
+    contexts: Contexts,
+    key: unknown,
+    value: unknown,
+  ): void {
+    const record = this.#record;
+    const keyBytes = encode(serdes.key, key, contexts.key);
+    const valueBytes = value === null ? null : serdes.value.serialize(value, contexts.value);
+    let partition = -1;
+    if (this.#partitioner !== undefined) {
+      const numPartitions = this.#collector.partitionCount(topic);
+      partition = this.#partitioner(value, { keyBytes, numPartitions });
+      if (!Number.isSafeInteger(partition) || partition < 0 || partition >= numPartitions) {
+        throw new RangeError(
+          `The partitioner chose ${String(partition)} of the ${numPartitions} partitions of ${topic}.`,
+        );
+      }
+    }
+    this.#collector.send(topic, partition, record.timestampMs, keyBytes, valueBytes, record.headerEntries);
+  }
+}
+
+interface Contexts {
+  readonly key: SerdeContext;
+  readonly value: SerdeContext;
+}
+
+function contextsOf(topic: string): Contexts {
+  const headers = recordHeaders();
+  return { key: { topic, part: 'key', headers }, value: { topic, part: 'value', headers } };
+}
+
+/** To a topic of the user. A table's deletions come as undefined, and are written as tombstones. */
+export class ToNode implements Receiver {
+  readonly #topic: TopicSink<any, any> | UserFunction<TopicSink<any, any>>;
+  readonly #record: CurrentRecord;
+  readonly #failures: Failures;
+  readonly #writer: TopicWriter;
+  readonly #contexts = new Map<string, Contexts>();
+
+  constructor(
+    topic: TopicSink<any, any> | UserFunction<TopicSink<any, any>>,
+    partitioner: PartitionerFunction | undefined,
+    collector: RecordCollector,
+    record: CurrentRecord,
+    failures: Failures,
+  ) {
+    this.#topic = topic;
+    this.#record = record;
+    this.#failures = failures;
+    this.#writer = new TopicWriter(collector, record, partitioner);
+  }
+
+  receive(key: unknown, value: unknown, oldValue: unknown): void {
+    try {
+      const topic = typeof this.#topic === 'function' ? this.#topic(value, key, this.#record) : this.#topic;
+      if (value !== null) notPromise(this.#failures.node, value);
+      let contexts = this.#contexts.get(topic.name);
+      if (contexts === undefined) {
+        contexts = contextsOf(topic.name);
+        this.#contexts.set(topic.name, contexts);
+      }
+      this.#writer.write(topic.name, topic, contexts, key, value ?? null);
+    } catch (error) {
+      this.#failures.handle(error, key, value, oldValue);
+    }
+  }
+}
+
+/** To a repartition topic. */
+export class RepartitionNode implements Receiver {
+  readonly #plan: RepartitionPlan;
+  readonly #topic: string;
+  readonly #failures: Failures;
+  readonly #counts: TaskCounts;
+  readonly #writer: TopicWriter;
+  readonly #contexts: Contexts;
+
+  constructor(
+    plan: RepartitionPlan,
+    topic: string,
+    collector: RecordCollector,
+    record: CurrentRecord,
+    failures: Failures,
+    counts: TaskCounts,
+  ) {
+    this.#plan = plan;
+    this.#topic = topic;
+    this.#failures = failures;
+    this.#counts = counts;
+    this.#writer = new TopicWriter(collector, record, plan.partitioner);
+    this.#contexts = contextsOf(topic);
+  }
+
+  receive(key: unknown, value: unknown): void {
+    if (this.#plan.dropsNullKeys && (key === null || key === undefined)) {
+      this.#counts.droppedRecords++;
+      return;
+    }
+    try {
+      if (value instanceof Promise) throw new PromiseValueError(this.#failures.node);
+      this.#writer.write(this.#topic, this.#plan, this.#contexts, key, value);
+    } catch (error) {
+      this.#failures.handle(error, key, value, undefined);
+    }
+  }
+}
+
+/** To a sink: the runtime keeps what came from which source record. */
+export class SinkNode implements Receiver {
+  readonly #plan: SinkPlan;
+  readonly #record: CurrentRecord;
+  readonly #environment: TaskEnvironment;
+
+  constructor(plan: SinkPlan, record: CurrentRecord, environment: TaskEnvironment) {
+    this.#plan = plan;
+    this.#record = record;
+    this.#environment = environment;
+  }
+
+  receive(key: unknown, value: unknown): void {
+    const { topic, partition, offset, timestampMs, headers } = this.#record;
+    const ordinal = this.#record.ordinal++;
+    this.#environment.sink(this.#plan, { key, value, timestampMs, headers, offset, ordinal }, { topic, partition });
+  }
+}

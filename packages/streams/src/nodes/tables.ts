@@ -1,0 +1,341 @@
+import type { Aggregation } from '../plan/aggregation.ts';
+import type { CurrentRecord } from '../task/record-context.ts';
+import type { RowChange } from '../state/row-change-serde.ts';
+import type { Failures, TaskCounts } from './failures.ts';
+import type { Receiver } from './receiver.ts';
+import { notPromise } from './stateless.ts';
+import type { StoredTable, TableGetter } from './stored-table.ts';
+
+/** The last value of each key of a stream or of a table: `table`, `toTable`, `materialize`. */
+export class KeepLastNode implements Receiver {
+  readonly #table: StoredTable;
+  readonly #record: CurrentRecord;
+  readonly #counts: TaskCounts;
+
+  constructor(table: StoredTable, record: CurrentRecord, counts: TaskCounts) {
+    this.#table = table;
+    this.#record = record;
+    this.#counts = counts;
+  }
+
+  receive(key: unknown, value: unknown): void {
+    if (key === null || key === undefined) {
+      this.#counts.droppedRecords++;
+      return;
+    }
+    const { store } = this.#table;
+    store.advance(this.#record.timestampMs);
+    const entry = store.entryFor(0, key);
+    const before = this.#table.before(entry);
+    // By offset: the last to come wins, also over one with a later time, as in Kafka Streams.
+    this.#table.put(entry, value ?? undefined, this.#record.timestampMs, before);
+  }
+}
+
+/** Folds the records of a group. */
+export class AggregateNode implements Receiver {
+  readonly #aggregation: Aggregation;
+  readonly #table: StoredTable;
+  readonly #record: CurrentRecord;
+  readonly #failures: Failures;
+  readonly #counts: TaskCounts;
+
+  constructor(
+    aggregation: Aggregation,
+    table: StoredTable,
+    record: CurrentRecord,
+    failures: Failures,
+    counts: TaskCounts,
+  ) {
+    this.#aggregation = aggregation;
+    this.#table = table;
+    this.#record = record;
+    this.#failures = failures;
+    this.#counts = counts;
+  }
+
+  receive(key: unknown, value: unknown): void {
+    if (key === null || key === undefined || value === null) {
+      this.#counts.droppedRecords++;
+      return;
+    }
+    const { timestampMs } = this.#record;
+    this.#table.store.advance(timestampMs);
+    const entry = this.#table.store.entryFor(0, key);
+    const before = this.#table.before(entry);
+    let state: unknown;
+    try {
+      state = addTo(this.#aggregation, entry.value, value, key, timestampMs);
+      notPromise(this.#failures.node, state);
+    } catch (error) {
+      return this.#failures.handle(error, key, value, undefined);
+    }
+    this.#table.put(entry, state ?? undefined, Math.max(entry.timestampMs, timestampMs), before);
+  }
+}
+
+/** The next state of a key. */
+export function addTo(
+  { init, add }: Aggregation,
+  state: unknown,
+  value: unknown,
+  key: unknown,
+  timestampMs: number,
+): unknown {
+  if (state === undefined) {
+    if (init === undefined) return value;
+    return add(init(), value, key, timestampMs);
+  }
+  return add(state, value, key, timestampMs);
+}
+
+/** Folds the rows of a group: a row that changes is taken out with its old value and put in with its new one. */
+export class TableAggregateNode implements Receiver {
+  readonly #aggregation: Aggregation;
+  readonly #table: StoredTable;
+  readonly #record: CurrentRecord;
+  readonly #failures: Failures;
+  readonly #counts: TaskCounts;
+
+  constructor(
+    aggregation: Aggregation,
+    table: StoredTable,
+    record: CurrentRecord,
+    failures: Failures,
+    counts: TaskCounts,
+  ) {
+    this.#aggregation = aggregation;
+    this.#table = table;
+    this.#record = record;
+    this.#failures = failures;
+    this.#counts = counts;
+  }
+
+  receive(key: unknown, value: unknown): void {
+    if (key === null || key === undefined) {
+      this.#counts.droppedRecords++;
+      return;
+    }
+    const { oldValue, newValue } = value as RowChange;
+    const { timestampMs } = this.#record;
+    this.#table.store.advance(timestampMs);
+    const entry = this.#table.store.entryFor(0, key);
+    const before = this.#table.before(entry);
+    let state = entry.value;
+    try {
+      if (oldValue !== undefined && state !== undefined) state = this.#aggregation.subtract!(state, oldValue, key);
+      if (newValue !== undefined) state = addTo(this.#aggregation, state, newValue, key, timestampMs);
+      notPromise(this.#failures.node, state);
+    } catch (error) {
+      return this.#failures.handle(error, key, value, undefined);
+    }
+    this.#table.put(entry, state ?? undefined, Math.max(entry.timestampMs, timestampMs), before);
+  }
+}
+
+type Joiner = (left: any, right: any, key: any) => unknown;
+
+/** A table without a store: computed from another whenever it is asked for. */
+export class TableFilterNode implements Receiver, TableGetter {
+  readonly #predicate: (value: any, key: any) => boolean;
+  readonly #input: TableGetter;
+  readonly #failures: Failures;
+  readonly #next: Receiver;
+
+  constructor(predicate: (value: any, key: any) => boolean, input: TableGetter, failures: Failures, next: Receiver) {
+    this.#predicate = predicate;
+    this.#input = input;
+    this.#failures = failures;
+    this.#next = next;
+  }
+
+  get(key: unknown): unknown {
+    return this.#passes(key, this.#input.get(key));
+  }
+  getPassedOn(key: unknown): unknown {
+    return this.#passes(key, this.#input.getPassedOn(key));
+  }
+
+  receive(key: unknown, value: unknown, oldValue: unknown): void {
+    let passed: unknown;
+    let oldPassed: unknown;
+    try {
+      passed = this.#passes(key, value);
+      oldPassed = this.#passes(key, oldValue);
+    } catch (error) {
+      return this.#failures.handle(error, key, value, oldValue);
+    }
+    if (passed !== undefined || oldPassed !== undefined) this.#next.receive(key, passed, oldPassed);
+  }
+
+  #passes(key: unknown, value: unknown): unknown {
+    return value !== undefined && this.#predicate(value, key) ? value : undefined;
+  }
+}
+
+export class TableMapValuesNode implements Receiver, TableGetter {
+  readonly #mapper: (value: any, key: any) => unknown;
+  readonly #input: TableGetter;
+  readonly #failures: Failures;
+  readonly #next: Receiver;
+
+  constructor(mapper: (value: any, key: any) => unknown, input: TableGetter, failures: Failures, next: Receiver) {
+    this.#mapper = mapper;
+    this.#input = input;
+    this.#failures = failures;
+    this.#next = next;
+  }
+
+  get(key: unknown): unknown {
+    return this.#map(key, this.#input.get(key));
+  }
+  getPassedOn(key: unknown): unknown {
+    return this.#map(key, this.#input.getPassedOn(key));
+  }
+
+  receive(key: unknown, value: unknown, oldValue: unknown): void {
+    let mapped: unknown;
+    let oldMapped: unknown;
+    try {
+      mapped = this.#map(key, value);
+      oldMapped = this.#map(key, oldValue);
+    } catch (error) {
+      return this.#failures.handle(error, key, value, oldValue);
+    }
+    this.#next.receive(key, mapped, oldMapped);
+  }
+
+  #map(key: unknown, value: unknown): unknown {
+    if (value === undefined) return undefined;
+    const mapped = this.#mapper(value, key);
+    notPromise(this.#failures.node, mapped);
+    return mapped ?? undefined;
+  }
+}
+
+/** Rows of two tables with one key. `left` and `right` are what the two inputs pass changes to. */
+export class TableTableJoinNode implements TableGetter {
+  readonly left: Receiver;
+  readonly right: Receiver;
+  readonly #joiner: Joiner;
+  readonly #kind: 'inner' | 'left' | 'outer';
+  readonly #leftTable: TableGetter;
+  readonly #rightTable: TableGetter;
+  readonly #failures: Failures;
+
+  constructor(
+    joiner: Joiner,
+    kind: 'inner' | 'left' | 'outer',
+    tables: { readonly left: TableGetter; readonly right: TableGetter },
+    failures: Failures,
+    next: Receiver,
+  ) {
+    this.#joiner = joiner;
+    this.#kind = kind;
+    this.#leftTable = tables.left;
+    this.#rightTable = tables.right;
+    this.#failures = failures;
+    this.left = {
+      receive: (key, value, oldValue) => {
+        this.#pass(next, key, value, oldValue, (row) => this.#join(row, this.#rightTable.getPassedOn(key), key));
+      },
+    };
+    this.right = {
+      receive: (key, value, oldValue) => {
+        this.#pass(next, key, value, oldValue, (row) => this.#join(this.#leftTable.getPassedOn(key), row, key));
+      },
+    };
+  }
+
+  get(key: unknown): unknown {
+    return this.#join(this.#leftTable.get(key), this.#rightTable.get(key), key);
+  }
+  getPassedOn(key: unknown): unknown {
+    return this.#join(this.#leftTable.getPassedOn(key), this.#rightTable.getPassedOn(key), key);
+  }
+
+  #pass(next: Receiver, key: unknown, value: unknown, oldValue: unknown, join: (row: unknown) => unknown): void {
+    let joined: unknown;
+    let oldJoined: unknown;
+    try {
+      joined = join(value);
+      oldJoined = join(oldValue);
+      notPromise(this.#failures.node, joined);
+    } catch (error) {
+      return this.#failures.handle(error, key, value, oldValue);
+    }
+    if (joined !== undefined || oldJoined !== undefined) next.receive(key, joined, oldJoined);
+  }
+
+  #join(left: unknown, right: unknown, key: unknown): unknown {
+    const hasRow =
+      this.#kind === 'inner'
+        ? left !== undefined && right !== undefined
+        : this.#kind === 'left'
+          ? left !== undefined
+          : left !== undefined || right !== undefined;
+    return hasRow ? (this.#joiner(left, right, key) ?? undefined) : undefined;
+  }
+}
+
+/** Every change of a table as a record. */
+export class ToStreamNode implements Receiver {
+  readonly #keepsDeletions: boolean;
+  readonly #next: Receiver;
+
+  constructor(keepsDeletions: boolean, next: Receiver) {
+    this.#keepsDeletions = keepsDeletions;
+    this.#next = next;
+  }
+
+  receive(key: unknown, value: unknown): void {
+    if (value !== undefined) this.#next.receive(key, value, undefined);
+    else if (this.#keepsDeletions) this.#next.receive(key, null, undefined);
+  }
+}
+
+/** Writes where a row leaves and where it enters; in one record, if that is one group. */
+export class TableGroupByNode implements Receiver {
+  readonly #mapper: (value: any, key: any) => { readonly key: unknown; readonly value: unknown } | null;
+  readonly #isSameKey: (a: unknown, b: unknown) => boolean;
+  readonly #failures: Failures;
+  readonly #next: Receiver;
+
+  constructor(
+    mapper: (value: any, key: any) => { readonly key: unknown; readonly value: unknown } | null,
+    isSameKey: (a: unknown, b: unknown) => boolean,
+    failures: Failures,
+    next: Receiver,
+  ) {
+    this.#mapper = mapper;
+    this.#isSameKey = isSameKey;
+    this.#failures = failures;
+    this.#next = next;
+  }
+
+  receive(key: unknown, value: unknown, oldValue: unknown): void {
+    let entered: { readonly key: unknown; readonly value: unknown } | null;
+    let left: { readonly key: unknown; readonly value: unknown } | null;
+    let isOneGroup: boolean;
+    try {
+      entered = this.#placeOf(key, value);
+      left = this.#placeOf(key, oldValue);
+      isOneGroup = entered !== null && left !== null && this.#isSameKey(entered.key, left.key);
+    } catch (error) {
+      return this.#failures.handle(error, key, value, oldValue);
+    }
+    if (isOneGroup) {
+      this.#next.receive(left!.key, { oldValue: left!.value, newValue: entered!.value }, undefined);
+      return;
+    }
+    if (left !== null) this.#next.receive(left.key, { oldValue: left.value, newValue: undefined }, undefined);
+    if (entered !== null) this.#next.receive(entered.key, { oldValue: undefined, newValue: entered.value }, undefined);
+  }
+
+  #placeOf(key: unknown, value: unknown): { readonly key: unknown; readonly value: unknown } | null {
+    if (value === undefined) return null;
+    const place = this.#mapper(value, key);
+    notPromise(this.#failures.node, place);
+    return place === null || place.key === null || place.value === null ? null : place;
+  }
+}

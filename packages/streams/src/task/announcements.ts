@@ -1,0 +1,179 @@
+import type { Timer } from '../dsl/processor.ts';
+import type { NodeOf, Plan, PlanNode, Subtopology } from '../plan/plan.ts';
+import type { CompiledTask } from './compile.ts';
+import type { InputRecord } from './ports.ts';
+
+/** Values on their way to a processor that says which keys it reads: what `mapValues` and the like make of them. */
+type Step = (values: readonly unknown[], key: unknown) => readonly unknown[];
+
+/** What a record of one source reads, found out from the plan alone. */
+interface Reads {
+  /** Key-value stores: of the record's own key. */
+  readonly stores: Set<string>;
+  readonly windows: NodeOf<'windowAggregate'>[];
+  readonly joins: { readonly id: number; readonly isLeft: boolean }[];
+  readonly processors: { readonly node: NodeOf<'process'>; readonly steps: readonly Step[] }[];
+}
+
+/**
+ * Says which keys of far stores a record will read, before it is processed. Within a task a record keeps its key, since a new
+ * one goes through a repartition topic first: so mostly the key's bytes and the time tell it. Only for processors with `keys:`
+ * the value is decoded, and runs through the (pure) functions on its way.
+ */
+export class Announcements {
+  readonly #plan: Plan;
+  readonly #compiled: CompiledTask;
+  readonly #reads: readonly Reads[];
+  #maxTimeMs = -1;
+
+  constructor(plan: Plan, { sources }: Subtopology, compiled: CompiledTask) {
+    this.#plan = plan;
+    this.#compiled = compiled;
+    this.#reads = sources.map((source) => this.#readsOf(source));
+  }
+
+  announce(source: number, topic: string, input: InputRecord): void {
+    const { stores, windows, joins, processors } = this.#reads[source]!;
+    const reader = this.#compiled.sources[source]!;
+    if (input.key === null) return;
+    const needsValue = reader.node.timestampMs !== undefined || processors.some(({ node }) => node.keys !== undefined);
+    const seen = needsValue
+      ? reader.peek(topic, input)
+      : { key: undefined, value: undefined, timestampMs: input.timestampMs };
+    if (seen === undefined) return;
+    const { timestampMs } = seen;
+    if (timestampMs > this.#maxTimeMs) this.#maxTimeMs = timestampMs;
+    const key = Uint8Array.prototype.slice.call(input.key);
+    for (const store of stores) this.#compiled.stores.get(store)!.want(0, key);
+    for (const {
+      stores: [store],
+      sizeMs,
+      advanceMs,
+      id,
+    } of windows) {
+      const cached = this.#compiled.stores.get(store!)!;
+      const first = Math.floor(Math.max(0, timestampMs - sizeMs + advanceMs) / advanceMs) * advanceMs;
+      for (let startMs = first; startMs <= timestampMs; startMs += advanceMs) cached.want(startMs, key);
+      const window = this.#compiled.windows.find(({ plan }) => plan.id === id)!.node;
+      for (const startMs of window.startsClosedBy(timestampMs)) cached.wantWindow(startMs);
+    }
+    for (const { id, isLeft } of joins) {
+      this.#compiled.streamJoins.find(({ plan }) => plan.id === id)!.node.announce(isLeft, key, timestampMs);
+    }
+    for (const { node, steps } of processors) this.#announceKeys(node, steps, seen);
+  }
+
+  /** Keys whose timers fire by then: their processors read them. */
+  announceTimers(clock: Timer['clock'], timeMs: number): void {
+    for (const { timers, store, stores } of this.#compiled.processors) {
+      for (const key of timers?.keysDue(clock, timeMs) ?? []) {
+        const bytes = store!.encodeKey(key);
+        store!.want(0, bytes);
+        for (const other of stores) if (other.plan.kind === 'keyValue') other.want(0, bytes);
+      }
+    }
+  }
+
+  takeMaxTimeMs(): number {
+    const timeMs = this.#maxTimeMs;
+    this.#maxTimeMs = -1;
+    return timeMs;
+  }
+
+  #announceKeys(
+    { keys, storeNames, stores }: NodeOf<'process'>,
+    steps: readonly Step[],
+    seen: { readonly key: unknown; readonly value: unknown },
+  ): void {
+    if (keys === undefined) return;
+    let values: readonly unknown[] = [seen.value];
+    let wanted: Readonly<Record<string, Iterable<unknown> | undefined>>[];
+    try {
+      for (const step of steps) values = step(values, seen.key);
+      wanted = values.map((value) => keys(value, seen.key, undefined) as Record<string, Iterable<unknown>>);
+    } catch {
+      return; // the same failure comes when the record is processed, and belongs to its node there
+    }
+    for (const byStore of wanted) {
+      storeNames.forEach((own, place) => {
+        const store = this.#compiled.stores.get(stores[place]!)!;
+        for (const key of byStore[own] ?? []) store.want(0, store.encodeKey(key));
+      });
+    }
+  }
+
+  #readsOf(source: number): Reads {
+    const reads: Reads = { stores: new Set(), windows: [], joins: [], processors: [] };
+    const visit = (id: number, steps: readonly Step[]): void => {
+      for (const child of this.#plan.nodes) {
+        child.inputs.forEach((input, place) => {
+          if (input === id) this.#visit(child, place, steps, reads, visit);
+        });
+      }
+    };
+    visit(source, []);
+    return reads;
+  }
+
+  #visit(
+    node: PlanNode,
+    place: number,
+    steps: readonly Step[],
+    reads: Reads,
+    visit: (id: number, steps: readonly Step[]) => void,
+  ): void {
+    const { record } = this.#compiled;
+    switch (node.kind) {
+      case 'source':
+      case 'repartition':
+      case 'tableGroupBy':
+      case 'to':
+      case 'sink':
+      case 'final':
+        return; // another key from here on, or the end
+      case 'windowAggregate':
+        reads.windows.push(node);
+        for (const late of this.#plan.nodes)
+          if (late.kind === 'late' && late.inputs[0] === node.id) visit(late.id, steps);
+        return;
+      case 'streamStreamJoin':
+        reads.joins.push({ id: node.id, isLeft: place === 0 });
+        break;
+      case 'process':
+        reads.processors.push({ node, steps });
+        this.#addStores(node, reads);
+        break;
+      case 'streamTableJoin':
+        if (place === 1) return; // it is only looked up
+        this.#addTable(node.inputs[1]!, reads);
+        break;
+      case 'tableTableJoin':
+        this.#addTable(node.inputs[1 - place]!, reads);
+        break;
+      case 'mapValues':
+        return visit(node.id, [...steps, (values, key) => values.map((value) => node.mapper(value, key, record))]);
+      case 'flatMapValues':
+        return visit(node.id, [
+          ...steps,
+          (values, key) => values.flatMap((value) => [...node.mapper(value, key, record)]),
+        ]);
+      default:
+        this.#addStores(node, reads);
+    }
+    visit(node.id, steps);
+  }
+
+  #addStores(node: PlanNode, reads: Reads): void {
+    for (const store of node.stores) {
+      const { kind } = this.#plan.stores.find(({ name }) => name === store)!;
+      if (kind === 'keyValue' || kind === 'timers') reads.stores.add(store);
+    }
+  }
+
+  /** The stores behind a table that is looked up. */
+  #addTable(id: number, reads: Reads): void {
+    const node = this.#plan.nodes[id]!;
+    if (node.stores.length > 0) return this.#addStores(node, reads);
+    for (const input of node.inputs) this.#addTable(input, reads);
+  }
+}

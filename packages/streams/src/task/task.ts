@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import type { Plan, Subtopology } from '../plan/plan.ts';
+import type { CachedStore } from '../state/cached-store.ts';
+import type { StateStore } from '../state/state-store.ts';
+import { Announcements } from './announcements.ts';
+import { CompiledTask } from './compile.ts';
+import type { InputRecord, TaskEnvironment } from './ports.ts';
+import type { StreamTask, TaskMetrics } from './task-port.ts';
+
+/** Makes a task of a plan. Its stores are then filled and opened, and `start` is called. */
+export function createTask(
+  plan: Plan,
+  id: { readonly subtopology: number; readonly partition: number },
+  environment: TaskEnvironment,
+): StreamTask {
+  return new Task(plan, id, environment);
+}
+
+class Task implements StreamTask {
+  readonly subtopology: number;
+  readonly partition: number;
+  streamTimeMs = -1;
+  isDirty = false;
+  readonly idleCloseMs: number | undefined;
+
+  readonly #plan: Plan;
+  readonly #environment: TaskEnvironment;
+  readonly #compiled: CompiledTask;
+  readonly #stores: readonly CachedStore[];
+  readonly #announcements: Announcements;
+  readonly #seen = (timestampMs: number): void => {
+    if (timestampMs > this.streamTimeMs) this.streamTimeMs = timestampMs;
+  };
+  readonly #hasTimers: boolean;
+  /** Waits in `drain`: called when an answer has come. */
+  #wake: (() => void) | null = null;
+
+  constructor(
+    plan: Plan,
+    id: { readonly subtopology: number; readonly partition: number },
+    environment: TaskEnvironment,
+  ) {
+    this.subtopology = id.subtopology;
+    this.partition = id.partition;
+    this.#plan = plan;
+    const wake = (): void => {
+      this.#wake?.();
+      environment.onProgress();
+    };
+    this.#environment = { ...environment, onProgress: wake };
+    this.#compiled = new CompiledTask(plan, id, this.#environment, this);
+    this.#stores = [...this.#compiled.stores.values()];
+    this.#announcements = new Announcements(plan, this.#subtopology, this.#compiled);
+    this.#hasTimers = this.#compiled.processors.some(({ timers }) => timers !== undefined);
+    const idle = this.#compiled.windows.flatMap(({ plan: { idleCloseMs } }) => idleCloseMs ?? []);
+    this.idleCloseMs = idle.length === 0 ? undefined : Math.min(...idle);
+  }
+
+  get #subtopology(): Subtopology {
+    return this.#plan.subtopologies[this.subtopology]!;
+  }
+
+  get stores(): readonly StateStore[] {
+    return this.#stores;
+  }
+
+  get metrics(): TaskMetrics {
+    return this.#compiled.counts;
+  }
+
+  start(streamTimeMs: number): void {
+    this.streamTimeMs = streamTimeMs;
+    for (const { node } of this.#compiled.windows) node.start();
+    for (const { node } of this.#compiled.streamJoins) node.start();
+    for (const { timers } of this.#compiled.processors) timers?.start();
+  }
+
+  // ── Records ──
+
+  get canProcess(): boolean {
+    const { asyncNodes, retrying } = this.#compiled;
+    return asyncNodes.every((node) => node.hasRoom) && retrying.every((node) => !node.isWaiting);
+  }
+
+  process(source: number, topic: string, record: InputRecord): void {
+    this.isDirty = true;
+    this.#compiled.counts.processedRecords++;
+    this.#compiled.sources[source]!.read(topic, record, this.#seen);
+    if (this.#hasTimers) this.#fireStreamTimers();
+  }
+
+  resume(): void {
+    this.isDirty = true;
+    for (const node of this.#compiled.asyncNodes) node.resume();
+    for (const node of this.#compiled.retrying) node.resume();
+  }
+
+  get needsPrefetch(): boolean {
+    return this.#stores.some((store) => store.isFar);
+  }
+
+  announce(source: number, topic: string, record: InputRecord): void {
+    this.#announcements.announce(source, topic, record);
+  }
+
+  async prefetch(): Promise<
+    { readonly verdict: 'current' } | { readonly verdict: 'stale'; readonly store: StateStore }
+  > {
+    this.#announcements.announceTimers('stream', this.#announcements.takeMaxTimeMs());
+    const answers = await Promise.all(this.#stores.map((store) => store.prefetch()));
+    const stale = answers.indexOf(false);
+    return stale < 0 ? { verdict: 'current' } : { verdict: 'stale', store: this.#stores[stale]! };
+  }
+
+  // ── Time ──
+
+  advanceStreamTime(timeMs: number): void {
+    this.isDirty = true;
+    this.#seen(timeMs);
+    for (const { node } of this.#compiled.windows) node.advance(timeMs);
+    for (const { node } of this.#compiled.streamJoins) node.advance(timeMs);
+    if (this.#hasTimers) this.#fireStreamTimers();
+  }
+
+  advanceWallClock(nowMs: number): void {
+    for (const { node, timers } of this.#compiled.processors) {
+      const nextMs = timers?.nextMs('wall');
+      if (nextMs === undefined || nextMs > nowMs) continue;
+      this.isDirty = true;
+      node.fire('wall', nowMs);
+    }
+  }
+
+  announceWallClock(nowMs: number): void {
+    this.#announcements.announceTimers('wall', nowMs);
+  }
+
+  get nextWallTimerMs(): number | undefined {
+    const times = this.#compiled.processors.flatMap(({ timers }) => timers?.nextMs('wall') ?? []);
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  closeIdle(idleMs: number): void {
+    for (const { plan, node } of this.#compiled.windows) {
+      if (plan.idleCloseMs === undefined || plan.idleCloseMs > idleMs) continue;
+      this.isDirty = true;
+      node.closeIdle();
+    }
+  }
+
+  // ── Commit ──
+
+  get isDrained(): boolean {
+    const { asyncNodes, retrying } = this.#compiled;
+    return asyncNodes.every((node) => node.pendingCount === 0) && retrying.every((node) => !node.isWaiting);
+  }
+
+  async drain(): Promise<void> {
+    this.#checkPipes();
+    while (!this.isDrained) {
+      const woken = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.resume();
+      if (this.isDrained) break;
+      await woken;
+    }
+    this.#wake = null;
+  }
+
+  flush(): void {
+    assert(this.isDrained, 'a commit drains first');
+    this.#checkPipes();
+    for (const { table } of this.#compiled.tables) {
+      table.store.expire();
+      table.passOnPending();
+    }
+    for (const store of this.#stores) store.flush();
+    this.isDirty = false;
+  }
+
+  observe(nodeOrStoreName: string): void {
+    const { onRecord, onChange } = this.#environment;
+    for (const id of this.#subtopology.nodes) {
+      const { name, stores } = this.#plan.nodes[id]!;
+      if (name === nodeOrStoreName && onRecord !== undefined) {
+        this.#compiled.outputs.get(id)?.observe((record) => onRecord(name, record));
+      }
+      const table = this.#compiled.tables.find(({ node }) => node === id)?.table;
+      if (table !== undefined && onChange !== undefined && stores.includes(nodeOrStoreName)) {
+        table.onChange = (change) => onChange(nodeOrStoreName, change);
+      }
+    }
+  }
+
+  close(): void {
+    for (const node of this.#compiled.asyncNodes) node.close();
+    for (const node of this.#compiled.retrying) node.close();
+    for (const node of this.#compiled.pipes) node.close();
+  }
+
+  /** The table of a store, as the test driver reads it. */
+  get compiled(): CompiledTask {
+    return this.#compiled;
+  }
+
+  #fireStreamTimers(): void {
+    for (const { node, timers } of this.#compiled.processors) {
+      const nextMs = timers?.nextMs('stream');
+      if (nextMs !== undefined && nextMs <= this.streamTimeMs) node.fire('stream', this.streamTimeMs);
+    }
+  }
+
+  #checkPipes(): void {
+    for (const pipe of this.#compiled.pipes) pipe.checkLate();
+  }
+}
