@@ -230,13 +230,17 @@ export const brokerConfigDefinitions: Readonly<Record<BrokerConfigName, ConfigDe
     'How long the first rebalance of an empty group waits for more members. (Kafka: 3000.)',
   ),
   'group.max.size': int(int32Max, 1, 'Most members of a group.'),
-  'offsets.topic.num.partitions': int(50, 1, 'Partitions of __consumer_offsets, when it is made.'),
+  'offsets.topic.num.partitions': int(
+    4,
+    1,
+    'Partitions of __consumer_offsets, when it is made. On one node more of them only cost files and syncs. (Kafka: 50.)',
+  ),
   'offsets.topic.segment.bytes': int(100 * mib, 1, 'segment.bytes of __consumer_offsets, when it is made.'),
   'offsets.retention.minutes': int(10_080, 1, 'How long the offsets of an empty group are kept.'),
   'offsets.retention.check.interval.ms': long(10 * minuteMs, 1, 'How often expired offsets are looked for.'),
   'offset.metadata.max.bytes': int(4096, 0, 'Longest metadata of a committed offset.'),
 
-  'transaction.state.log.num.partitions': int(50, 1, 'Partitions of __transaction_state, when it is made.'),
+  'transaction.state.log.num.partitions': int(4, 1, 'Partitions of __transaction_state, when it is made. (Kafka: 50.)'),
   'transaction.state.log.segment.bytes': int(100 * mib, 1, 'segment.bytes of __transaction_state, when it is made.'),
   'transaction.max.timeout.ms': int(15 * minuteMs, 1, 'Longest transaction timeout a producer may ask for.'),
   'transaction.abort.timed.out.transaction.cleanup.interval.ms': int(
