@@ -1,4 +1,4 @@
-import { GroupCommit, TailCache, type FlushMode, type PartitionLog } from '@millrace/log';
+import { GroupCommit, TailCache, type Compactor, type FlushMode, type PartitionLog } from '@millrace/log';
 import type { Clock, FileSystem, Logger, Random } from '@millrace/platform';
 import type { BrokerConfig } from './core/broker-config.ts';
 import type { Coordinator, CoreServices } from './core/core-services.ts';
@@ -23,6 +23,7 @@ export interface BrokerCoreOptions {
   readonly clusterId?: string | undefined;
   readonly responseBudget: () => number;
   readonly onFailure: (error: Error) => void;
+  readonly newCompactor: () => Compactor;
 }
 
 /** Everything of a broker that stands on its data: topics, coordinators, and the handlers over them. */
@@ -84,6 +85,7 @@ export class BrokerCore {
         logger,
         config,
         logs: () => allLogs(topics),
+        newCompactor: options.newCompactor,
       });
       housekeeping.start();
       const registry = new HandlerRegistry(handlers);

@@ -18,7 +18,7 @@ export interface BrokerOptions {
   readonly config?: Readonly<Record<string, string | number | boolean>> | undefined;
   /** Closes the broker when it aborts. */
   readonly signal?: AbortSignal | undefined;
-  /** Clock, randomness, files and network. Default: the machine's. */
+  /** Clock, randomness, files and network. Default: the machine's. With one of your own, compaction runs in this thread. */
   readonly platform?: Platform | undefined;
   /** Default: says nothing. */
   readonly logger?: Logger | undefined;

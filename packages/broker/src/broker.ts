@@ -1,3 +1,4 @@
+import { inlineCompactor, workerCompactor } from '@millrace/log';
 import {
   memoryFileSystem,
   nodePlatform,
@@ -197,6 +198,10 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
 
   #openCore(files: FileSystem, closedCleanlyAt: number | undefined, clusterId?: string): Promise<BrokerCore> {
     const { clock, random } = this.#platform;
+    const { data, platform, flush, tailCacheMaxBytes, config } = this.#options;
+    const dedupeBufferBytes = this.#config['log.cleaner.dedupe.buffer.size'];
+    // A thread sees the machine's files only.
+    const isOnMachine = data !== 'memory' && platform === undefined;
     return BrokerCore.open({
       directory: this.#directory.path,
       files,
@@ -204,13 +209,15 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
       random,
       logger: this.#logger,
       config: this.#config,
-      givenConfigs: new Set(Object.keys(this.#options.config ?? {})),
-      flush: this.#options.data === 'memory' ? 'os' : (this.#options.flush ?? 'commit'),
-      tailCacheMaxBytes: this.#options.tailCacheMaxBytes ?? defaultTailCacheBytes,
+      givenConfigs: new Set(Object.keys(config ?? {})),
+      flush: data === 'memory' ? 'os' : (flush ?? 'commit'),
+      tailCacheMaxBytes: tailCacheMaxBytes ?? defaultTailCacheBytes,
       closedCleanlyAt,
       clusterId,
       responseBudget: () => this.#server.responseBudgetBytes,
       onFailure: (error) => this.#onFailure(error),
+      newCompactor: () =>
+        isOnMachine ? workerCompactor({ dedupeBufferBytes }) : inlineCompactor(files, clock, { dedupeBufferBytes }),
     });
   }
 

@@ -8,10 +8,11 @@ export class Housekeeping {
   readonly #logger: Logger;
   readonly #config: BrokerConfig;
   readonly #logs: () => Iterable<PartitionLog>;
-  readonly #compactor: () => Compactor;
+  readonly #newCompactor: () => Compactor;
   /** Logs whose compaction failed, and when it may be tried again. */
   readonly #notBefore: WeakMap<PartitionLog, number> = new WeakMap<PartitionLog, number>();
   readonly #cancel: Set<() => void> = new Set<() => void>();
+  #compactor: Compactor | undefined;
   #compaction: Promise<void> | undefined;
   #isClosed = false;
 
@@ -20,14 +21,14 @@ export class Housekeeping {
     readonly logger: Logger;
     readonly config: BrokerConfig;
     readonly logs: () => Iterable<PartitionLog>;
-    /** Asked for when there is something to compact, so that no thread is started before. */
-    readonly compactor?: (() => Compactor) | undefined;
+    /** Called when there is something to compact, so that no thread is started before. */
+    readonly newCompactor: () => Compactor;
   }) {
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#config = options.config;
     this.#logs = options.logs;
-    this.#compactor = options.compactor;
+    this.#newCompactor = options.newCompactor;
   }
 
   start(): void {
@@ -35,10 +36,11 @@ export class Housekeeping {
     if (this.#config['log.cleaner.enable']) this.#every(this.#config['log.cleaner.backoff.ms'], () => this.#compact());
   }
 
-  /** Resolves when the compaction under way, if there is one, has come to its end. */
+  /** Gives up the compaction under way, if there is one: its log stays as it was. */
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const cancel of this.#cancel) cancel();
+    await this.#compactor?.close();
     await this.#compaction;
   }
 
@@ -80,13 +82,14 @@ export class Housekeeping {
       done.add(log);
       const startMs = this.#clock.monotonic();
       try {
-        const { bytesBefore, bytesAfter } = await log.compact(this.#compactor());
+        const { bytesBefore, bytesAfter } = await log.compact((this.#compactor ??= this.#newCompactor()));
         const tookMs = Math.round(this.#clock.monotonic() - startMs);
         this.#logger.info(
           { topic: log.topic, partition: log.partition, bytesBefore, bytesAfter, tookMs },
           'a log was compacted',
         );
       } catch (error) {
+        if (this.#isClosed) return;
         // One log that cannot be compacted must not keep the others from it, nor be tried in a loop.
         this.#notBefore.set(log, this.#clock.monotonic() + 10 * this.#config['log.cleaner.backoff.ms']);
         this.#logger.error({ topic: log.topic, partition: log.partition, error }, 'compaction failed');

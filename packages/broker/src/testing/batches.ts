@@ -31,3 +31,16 @@ export function valuesOf(records: Uint8Array | readonly Uint8Array[] | null): (r
   }
   return values;
 }
+
+/** One past the last offset of fetched batches, compacted ones too; undefined: there are none. */
+export function endOffsetOf(records: Uint8Array | readonly Uint8Array[] | null): number | undefined {
+  let endOffset: number | undefined;
+  for (const part of records === null ? [] : records instanceof Uint8Array ? [records] : records) {
+    for (let position = 0; position < part.length;) {
+      const { baseOffset, lastOffsetDelta, sizeBytes } = readBatchHeader(part, position);
+      endOffset = baseOffset + lastOffsetDelta + 1;
+      position += sizeBytes;
+    }
+  }
+  return endOffset;
+}
