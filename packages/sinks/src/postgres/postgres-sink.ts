@@ -280,7 +280,7 @@ async function makePositions(pool: pg.Pool): Promise<void> {
     await pool.query(createPositions);
   } catch (error) {
     const { code } = error as { readonly code?: unknown };
-    if (code !== '23505' && code !== '42P07') throw error;
+    if (code !== '23505' && code !== '42P07' && code !== '42710') throw error;
   }
 }
 

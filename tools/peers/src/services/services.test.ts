@@ -49,9 +49,11 @@ describe.runIf(available('postgres'))('startPostgres', () => {
 });
 
 it('reports exactly the services that are missing', () => {
-  const all: readonly Service[] = ['redis', 'postgres', 'kcat'];
-  const expected = all.filter((service) => !available(service)).map((s) => `not run: ${s} tests — ${whyNot(s)}`);
-  expect(notRun()).toEqual(expected);
+  const known: readonly Service[] = ['redis', 'postgres', 'kcat'];
+  for (const service of known) {
+    const line = `not run: ${service} tests — ${whyNot(service)}`;
+    expect(notRun().includes(line), service).toBe(!available(service));
+  }
   const path = process.env['PATH'];
   process.env['PATH'] = '/nowhere';
   try {
