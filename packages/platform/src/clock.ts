@@ -2,9 +2,9 @@ import { performance } from 'node:perf_hooks';
 
 /** Time, passed in, so that a test or a simulation can hold it still. */
 export interface Clock {
-  /** Milliseconds since 1970. May jump: for timestamps and retention, never for timeouts. */
+  /** Whole milliseconds since 1970. May jump: for timestamps and retention, never for timeouts. */
   now(): number;
-  /** Milliseconds since an arbitrary start; never goes back: for timeouts and rates. */
+  /** Milliseconds, with fractions, since an arbitrary start; never goes back: for timeouts and rates. */
   monotonic(): number;
   /** Runs `task` once after `delayMs`. Gives back its cancellation, which may be called any number of times. */
   after(delayMs: number, task: () => void): () => void;

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { Broker, type BrokerOptions } from '@millrace/broker';
@@ -24,23 +25,24 @@ export async function runBroker(options: BrokerCommandOptions): Promise<void> {
     stopping.abort();
   }
 
+  let failure: Error | undefined;
   const broker = await Broker.open({
     data: options.data,
     listen: { host: options.host, port: options.port, advertised: options.advertised },
     flush: options.flush as BrokerOptions['flush'],
     config: options.config === undefined ? undefined : readConfig(options.config),
     logger: pino({ level: options.logLevel }, process.stderr),
+    onFailure(error) {
+      failure = error;
+      stopping.abort();
+    },
   });
   const http = options.httpPort === undefined ? undefined : await serveHttp(broker, options.host, options.httpPort);
   process.stdout.write(`listening on ${broker.address}\n`);
-  await new Promise<void>((resolve) => {
-    if (stopping.signal.aborted) resolve();
-    stopping.signal.addEventListener('abort', () => resolve(), { once: true });
-    void broker.closed.then(resolve);
-  });
+  if (!stopping.signal.aborted) await once(stopping.signal, 'abort');
   http?.close();
   await broker.close();
-  await broker.closed; // rejects where the disk has failed: the exit code says so
+  if (failure !== undefined) throw failure; // the disk has failed: the exit code says so
 }
 
 function readConfig(path: string): Record<string, string | number | boolean> {
