@@ -53,6 +53,8 @@ export interface ConsumerOptions<T extends readonly AnyTopic[]> {
   readonly groupInstanceId?: string | undefined;
   /** Default 45 000. */
   readonly sessionTimeoutMs?: number | undefined;
+  /** How soon this member learns of a rebalance. Default 3000, or a third of the session timeout if that is less. */
+  readonly heartbeatIntervalMs?: number | undefined;
   /** How long a rebalance waits for this member, and so how long one turn of the loop may take. Default 60 000. */
   readonly rebalanceTimeoutMs?: number | undefined;
   /** Records decoded ahead of the loop. Default 10 000. */

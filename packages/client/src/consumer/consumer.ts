@@ -83,6 +83,7 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
       assignors: (options.partitionAssignmentStrategy ?? ['cooperative-sticky']).map((name) => assignors[name]),
       groupInstanceId: options.groupInstanceId,
       sessionTimeoutMs: options.sessionTimeoutMs,
+      heartbeatIntervalMs: options.heartbeatIntervalMs,
       rebalanceTimeoutMs: options.rebalanceTimeoutMs,
       maxPartitionFetchBytes: options.maxPartitionFetchBytes,
       maxBufferedBytes: options.maxBufferedBytes,

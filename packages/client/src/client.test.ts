@@ -1,0 +1,16 @@
+import { Broker } from '@millrace/broker';
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import { clientCases, runClientCase } from './testing/index.ts';
+
+describe.each(['in-process', 'over TCP'])('the client, %s', (how) => {
+  let broker: Broker;
+
+  beforeAll(async () => {
+    broker = await Broker.open({ data: 'memory', listen: { port: 0 } });
+  });
+  afterAll(() => broker.close());
+
+  for (const clientCase of clientCases) {
+    it(clientCase.name, () => runClientCase(clientCase, how === 'in-process' ? broker : broker.address));
+  }
+});

@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict';
+import { string, topic } from '@millrace/serde';
+import { bytesTransactionalProducer } from '../bytes/index.ts';
+import { all, type ClientCase } from './client-case.ts';
+
+export const transactionCases: readonly ClientCase[] = [
+  {
+    name: 'records of a transaction are seen when it commits, never when it aborts; uncommitted readers see all',
+    async run(context) {
+      const client = await context.connect();
+      const ledger = topic(context.name('ledger'), { value: string, numPartitions: 2 });
+      await client.admin.createTopics([ledger]);
+      const producer = client.transactionalProducer({ transactionalId: context.name('writer') });
+      const committed = async (): Promise<string[]> =>
+        (await all(client.records(ledger, { to: 'end' }))).map(({ value }) => value).toSorted();
+
+      const result = await producer.transaction(async (transaction) => {
+        await transaction.send(ledger, [
+          { value: 'a', partition: 0 },
+          { value: 'b', partition: 1 },
+        ]);
+        assert.deepEqual(await committed(), []);
+        void transaction.send(ledger, { value: 'not awaited', partition: 0 });
+        return 42;
+      });
+      assert.equal(result, 42);
+      assert.deepEqual(await committed(), ['a', 'b', 'not awaited']);
+
+      await assert.rejects(
+        producer.transaction(async (transaction) => {
+          await transaction.send(ledger, { value: 'aborted', partition: 0 });
+          throw new Error('changed my mind');
+        }),
+        /changed my mind/,
+      );
+      await producer.transaction(async (transaction) => {
+        await transaction.send(ledger, { value: 'c', partition: 0 });
+      });
+      assert.deepEqual(await committed(), ['a', 'b', 'c', 'not awaited']);
+      const everything = await all(client.records(ledger, { to: 'end', isolationLevel: 'read_uncommitted' }));
+      assert.deepEqual(everything.map(({ value }) => value).toSorted(), ['a', 'aborted', 'b', 'c', 'not awaited']);
+    },
+  },
+  {
+    name: 'an empty transaction, and one that only commits offsets, commit too; calls wait for each other',
+    async run(context) {
+      const client = await context.connect();
+      const input = topic(context.name('input'), { value: string, numPartitions: 1 });
+      await client.admin.createTopics([input]);
+      await client.producer().send(input, [{ value: 'a' }, { value: 'b' }]);
+      const groupId = context.name('offsets');
+      const producer = client.transactionalProducer({ transactionalId: context.name('offsets') });
+      assert.equal(await producer.transaction(() => Promise.resolve('nothing')), 'nothing');
+      for await (const batch of client.consumer({ groupId, topics: [input], enableAutoCommit: false }).batches()) {
+        const order: number[] = [];
+        const first = producer.transaction(async (transaction) => {
+          await Promise.resolve();
+          transaction.sendOffsets(batch);
+          order.push(1);
+        });
+        const second = producer.transaction(async () => void order.push(2));
+        await Promise.all([first, second]);
+        assert.deepEqual(order, [1, 2]);
+        break;
+      }
+      assert.deepEqual(
+        (await client.admin.listConsumerGroupOffsets(groupId)).map(({ offset }) => offset),
+        [2],
+      );
+    },
+  },
+  {
+    name: 'reading, writing and committing offsets in transactions gives each input once, aborts included',
+    async run(context) {
+      const client = await context.connect();
+      const input = topic(context.name('input'), { value: string, numPartitions: 3 });
+      const output = topic(context.name('output'), { value: string, numPartitions: 2 });
+      await client.admin.createTopics([input, output]);
+      await client.producer().send(
+        input,
+        Array.from({ length: 300 }, (_, i) => ({ value: String(i), partition: i % 3 })),
+      );
+      const groupId = context.name('copier');
+      let copied = 0;
+      let attempts = 0;
+      while (copied < 300) {
+        const producer = client.transactionalProducer({ transactionalId: context.name('copier') });
+        const consumer = client.consumer({
+          groupId,
+          topics: [input],
+          enableAutoCommit: false,
+          maxBufferedRecords: 20,
+        });
+        try {
+          for await (const batch of consumer.batches()) {
+            attempts++;
+            await producer.transaction(async (transaction) => {
+              await transaction.send(
+                output,
+                batch.records.map(({ value }) => ({ value })),
+              );
+              transaction.sendOffsets(batch);
+              if (attempts % 4 === 0) throw new Error('crash');
+            });
+            copied += batch.records.length;
+            if (copied === 300) break;
+          }
+        } catch (error) {
+          assert.match(String(error), /crash/);
+        }
+        await producer.close();
+      }
+      const values = (await all(client.records(output, { to: 'end' }))).map(({ value }) => Number(value));
+      assert.deepEqual(
+        values.toSorted((a, b) => a - b),
+        Array.from({ length: 300 }, (_, i) => i),
+      );
+    },
+  },
+  {
+    name: 'a second producer with the same transactional id fences the first, whose open records are never seen',
+    async run(context) {
+      const client = await context.connect();
+      const ledger = topic(context.name('fenced'), { value: string, numPartitions: 1 });
+      await client.admin.createTopics([ledger]);
+      const transactionalId = context.name('owner');
+      const first = client.transactionalProducer({ transactionalId });
+      const second = client.transactionalProducer({ transactionalId });
+      await assert.rejects(
+        first.transaction(async (transaction) => {
+          await transaction.send(ledger, { value: 'zombie' });
+          await second.transaction(async (other) => void (await other.send(ledger, { value: 'heir' })));
+        }),
+        { code: 'PRODUCER_FENCED' },
+      );
+      await assert.rejects(
+        first.transaction(() => Promise.resolve()),
+        { code: 'PRODUCER_FENCED' },
+      );
+      await first.close();
+      assert.deepEqual(
+        (await all(client.records(ledger, { to: 'end' }))).map(({ value }) => value),
+        ['heir'],
+      );
+    },
+  },
+  {
+    name: 'offsets of a member that the group has lost fail the transaction (KIP-447)',
+    async run(context) {
+      const client = await context.connect();
+      const input = topic(context.name('stale'), { value: string, numPartitions: 1 });
+      await client.admin.createTopics([input]);
+      await client.producer().send(input, { value: 'a' });
+      const producer = bytesTransactionalProducer(client, { transactionalId: context.name('stale') });
+      await producer.init();
+      producer.begin();
+      const group = { groupId: context.name('stale'), generationId: 7, memberId: 'nobody', groupInstanceId: null };
+      await assert.rejects(producer.sendOffsets([{ topic: input.name, partition: 0, offset: 1 }], group), {
+        code: 'COMMIT_FAILED',
+      });
+      await assert.rejects(producer.commit(), { code: 'COMMIT_FAILED' });
+      await producer.abort();
+      producer.begin();
+      producer.append(input.name, 0, 1, null, Buffer.from('b'));
+      await producer.commit();
+      assert.deepEqual(
+        (await all(client.records(input, { to: 'end' }))).map(({ value }) => value),
+        ['a', 'b'],
+      );
+    },
+  },
+  {
+    name: 'a record that is refused aborts the transaction, and the producer goes on',
+    async run(context) {
+      const client = await context.connect();
+      const small = topic(context.name('limited'), {
+        value: string,
+        numPartitions: 1,
+        config: { 'max.message.bytes': 5_000 },
+      });
+      await client.admin.createTopics([small]);
+      const producer = client.transactionalProducer({ transactionalId: context.name('limited') });
+      await assert.rejects(
+        producer.transaction(async (transaction) => {
+          await transaction.send(small, { value: 'fits' });
+          void transaction.send(small, { value: 'x'.repeat(10_000) });
+        }),
+        { code: 'MESSAGE_TOO_LARGE' },
+      );
+      await producer.transaction(async (transaction) => void (await transaction.send(small, { value: 'next' })));
+      assert.deepEqual(
+        (await all(client.records(small, { to: 'end' }))).map(({ value }) => value),
+        ['next'],
+      );
+    },
+  },
+];
