@@ -1,17 +1,16 @@
 import type { FileSystem } from '@millrace/platform';
 import { CorruptLogError } from './errors.ts';
 
-/**
- * Kafka's checkpoint files: text, a version, a count, then a line of fields per entry. A new version replaces the old one
- * atomically.
- */
-export async function writeCheckpoint(
-  files: FileSystem,
-  path: string,
-  entries: readonly (readonly (string | number)[])[],
-): Promise<void> {
+/** A small file's whole new content. */
+export interface FileContent {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Kafka's checkpoint files: text, a version, a count, then a line of fields per entry. */
+export function checkpoint(path: string, entries: readonly (readonly (string | number)[])[]): FileContent {
   const lines = entries.map((entry) => `${entry.join(' ')}\n`).join('');
-  await replaceFile(files, path, Buffer.from(`0\n${entries.length}\n${lines}`));
+  return { path, bytes: Buffer.from(`0\n${entries.length}\n${lines}`) };
 }
 
 /** The entries' fields; undefined: there is no such file. @throws `CorruptLogError` */
@@ -26,10 +25,23 @@ export function readCheckpoint(files: FileSystem, path: string): readonly (reado
   return lines.slice(2, 2 + count).map((line) => line.split(' '));
 }
 
-/** Writes beside, syncs, renames over: after a crash the old or the new content is there, never a mixture. */
-export async function replaceFile(files: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
-  const next = `${path}.tmp`;
-  const file = files.open(next, 'write');
+/**
+ * Writes beside, syncs, renames over: after a crash each file has its old or its new content, never a mixture. All are in
+ * one directory, which is synced once.
+ */
+export async function replaceFiles(
+  files: FileSystem,
+  directory: string,
+  contents: readonly FileContent[],
+): Promise<void> {
+  await Promise.all(contents.map((content) => writeDurably(files, `${content.path}.tmp`, content.bytes)));
+  for (const { path } of contents) files.rename(`${path}.tmp`, path);
+  await files.syncDirectory(directory);
+}
+
+/** Writes a file's whole content, and makes it durable; its name is not. */
+export async function writeDurably(files: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
+  const file = files.open(path, 'write');
   try {
     file.truncate(0);
     file.writev([bytes], 0);
@@ -37,8 +49,6 @@ export async function replaceFile(files: FileSystem, path: string, bytes: Uint8A
   } finally {
     file.close();
   }
-  files.rename(next, path);
-  await files.syncDirectory(path.slice(0, path.lastIndexOf('/')));
 }
 
 /** A small file's bytes; undefined: there is none. */

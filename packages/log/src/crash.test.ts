@@ -28,10 +28,15 @@ async function drive<T>(harness: LogHarness, task: Promise<T>): Promise<T> {
   return done;
 }
 
-async function append(harness: LogHarness, log: PartitionLog, promised: Promised, key: string): Promise<void> {
-  const value = `v${promised.appended.length}`;
-  promised.appended.push(value);
-  await drive(harness, log.append(batch([{ key, value }]), 'client').commit.done);
+/** Appends in one turn, a batch a key, some larger than a sector of the disk; waits for the commit of all. */
+async function append(harness: LogHarness, log: PartitionLog, promised: Promised, keys: string[]): Promise<void> {
+  const commits = keys.map((key) => {
+    const number = promised.appended.length;
+    const value = `v${number} ${'x'.repeat(number % 3 === 2 ? 700 : 0)}`;
+    promised.appended.push(value);
+    return log.append(batch([{ key, value }]), 'client').commit.done;
+  });
+  await drive(harness, Promise.all(commits));
   promised.acknowledgedEnd = promised.appended.length;
 }
 
@@ -42,7 +47,7 @@ async function failEverywhere(
   check: (log: PartitionLog, promised: Promised, what: string) => Promise<void>,
 ): Promise<void> {
   for (let at = 1, isComplete = false; !isComplete; at++) {
-    for (let seed = 0; seed < 4; seed++) {
+    for (let seed = 0; seed < 10; seed++) {
       const files = new SimulatedFileSystem();
       const harness = new LogHarness({ files, config });
       const promised: Promised = { appended: [], acknowledgedEnd: 0, logStartOffset: 0, isClosed: false };
@@ -88,13 +93,13 @@ async function failInRecovery(harness: LogHarness, files: SimulatedFileSystem, s
 
 it('loses nothing acknowledged and invents nothing, wherever power fails in appends, rolls, deletes and close', async () => {
   await failEverywhere(
-    { segmentBytes: 260, indexIntervalBytes: 60, fileDeleteDelayMs: 1 },
+    { segmentBytes: 900, indexIntervalBytes: 60, fileDeleteDelayMs: 1 },
     async (harness, promised) => {
       const log = await drive(harness, harness.open());
-      for (let i = 0; i < 8; i++) await append(harness, log, promised, `k${i}`);
+      for (let i = 0; i < 3; i++) await append(harness, log, promised, ['a', 'b', 'c']);
       promised.logStartOffset = await drive(harness, log.deleteRecordsBefore(5));
       await harness.clock.advance(2);
-      for (let i = 0; i < 3; i++) await append(harness, log, promised, `k${i}`);
+      await append(harness, log, promised, ['a', 'b', 'c', 'd', 'e', 'f', 'g']);
       await drive(harness, log.close());
       promised.isClosed = true;
     },
@@ -114,11 +119,11 @@ it('loses nothing acknowledged and invents nothing, wherever power fails in appe
 
 it('keeps the last value of each key, wherever power fails in a compaction', async () => {
   await failEverywhere(
-    { cleanupPolicy: 'compact', segmentBytes: 260, indexIntervalBytes: 60, fileDeleteDelayMs: 1 },
+    { cleanupPolicy: 'compact', segmentBytes: 1000, indexIntervalBytes: 60, fileDeleteDelayMs: 1 },
     async (harness, promised) => {
       const log = await drive(harness, harness.open());
       for (let round = 0; round < 2; round++) {
-        for (let i = 0; i < 10; i++) await append(harness, log, promised, `k${i % 3}`);
+        for (let i = 0; i < 4; i++) await append(harness, log, promised, ['a', 'b', 'c']);
         await drive(harness, log.compact(inlineCompactor(harness.files, harness.clock)));
         await harness.clock.advance(2);
       }
@@ -130,7 +135,7 @@ it('keeps the last value of each key, wherever power fails in a compaction', asy
       const offsets = found.map((record) => record.offset);
       expect(offsets, what).toEqual([...new Set(offsets)].toSorted((a, b) => a - b));
       const expected = new Map<string, string>();
-      for (let i = 0; i < log.logEndOffset; i++) expected.set(`k${(i % 10) % 3}`, promised.appended[i]!);
+      for (let i = 0; i < log.logEndOffset; i++) expected.set(['a', 'b', 'c'][i % 3]!, promised.appended[i]!);
       expect(new Map(found.map((record) => [record.key, record.value])), what).toEqual(expected);
     },
   );

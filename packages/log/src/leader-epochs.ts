@@ -1,5 +1,5 @@
 import type { FileSystem } from '@millrace/platform';
-import { readCheckpoint, writeCheckpoint } from './checkpoint-file.ts';
+import { checkpoint, readCheckpoint, type FileContent } from './checkpoint-file.ts';
 
 interface EpochEntry {
   readonly epoch: number;
@@ -8,12 +8,10 @@ interface EpochEntry {
 
 /** From which offset on which leader epoch wrote: how a consumer finds out that what it read was lost since. */
 export class LeaderEpochs {
-  readonly #files: FileSystem;
   readonly #path: string;
   #entries: EpochEntry[];
 
-  private constructor(files: FileSystem, path: string, entries: EpochEntry[]) {
-    this.#files = files;
+  private constructor(path: string, entries: EpochEntry[]) {
     this.#path = path;
     this.#entries = entries;
   }
@@ -22,7 +20,7 @@ export class LeaderEpochs {
   static read(files: FileSystem, path: string): LeaderEpochs {
     const lines = readCheckpoint(files, path) ?? [];
     const entries = lines.map(([epoch, startOffset]) => ({ epoch: Number(epoch), startOffset: Number(startOffset) }));
-    return new LeaderEpochs(files, path, entries);
+    return new LeaderEpochs(path, entries);
   }
 
   /** −1: none has written. */
@@ -72,8 +70,11 @@ export class LeaderEpochs {
     this.#entries = kept;
   }
 
-  async write(): Promise<void> {
-    const lines = this.#entries.map((entry) => [entry.epoch, entry.startOffset]);
-    await writeCheckpoint(this.#files, this.#path, lines);
+  /** What the checkpoint is to hold. */
+  toFile(): FileContent {
+    return checkpoint(
+      this.#path,
+      this.#entries.map((entry) => [entry.epoch, entry.startOffset]),
+    );
   }
 }

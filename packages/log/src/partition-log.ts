@@ -4,7 +4,7 @@ import { attributesOf, setBaseOffset, setPartitionLeaderEpoch, type BatchHeader 
 import { BatchValidator, type AppendOrigin } from './batch-validation.ts';
 import { cleanableRange, type CleanableRange } from './cleanable.ts';
 import type { CleanedSegment, CompactionResult, CompactionTask, Compactor } from './compaction.ts';
-import { writeCheckpoint } from './checkpoint-file.ts';
+import { checkpoint, replaceFiles, writeDurably, type FileContent } from './checkpoint-file.ts';
 import { readEndMarker, transactionMarker } from './control-batch.ts';
 import { KafkaStorageError, OffsetOutOfRangeError, PolicyViolationError, type PartitionAt } from './errors.ts';
 import { offsetOfFileName, segmentFileName, suffixes } from './file-names.ts';
@@ -381,7 +381,7 @@ export class PartitionLog {
       this.#inBackground(async () => {
         if (this.#closed !== undefined || !isComplete) return;
         this.#firstDirtyOffset = output.cleanedUpTo;
-        await this.#writeOffset(checkpointNames.cleanerOffset, output.cleanedUpTo);
+        await this.#replaceFiles([this.#offsetFile(checkpointNames.cleanerOffset, output.cleanedUpTo)]);
       });
       await this.#background;
       this.#checkOpen();
@@ -428,11 +428,14 @@ export class PartitionLog {
     for (const segment of [...this.#sealed, this.#active]) await segment.syncIndexes();
     // In the modes that do not sync at each commit, the names of rolled segments are still to be made durable.
     if (this.#hasNewFiles) await this.#files.syncDirectory(this.#directory);
-    await this.#writeSnapshot(endOffset);
+    const snapshot = encodeProducerSnapshot([...this.#producers.entries()]);
+    await writeDurably(this.#files, this.#snapshotPath(endOffset), snapshot);
     this.#removeStraySnapshots(endOffset);
-    await this.#epochs.write();
-    await this.#writeOffset(checkpointNames.logStartOffset, this.#logStartOffset);
-    await this.#writeOffset(checkpointNames.recoveryPoint, endOffset);
+    await this.#replaceFiles([
+      this.#epochs.toFile(),
+      this.#offsetFile(checkpointNames.logStartOffset, this.#logStartOffset),
+      this.#offsetFile(checkpointNames.recoveryPoint, endOffset),
+    ]);
     this.#closeFiles();
   }
 
@@ -559,24 +562,19 @@ export class PartitionLog {
       }
     }
     await this.#files.syncDirectory(this.#directory);
-    await this.#writeOffset(checkpointNames.recoveryPoint, next.baseOffset);
+    await this.#replaceFiles([this.#offsetFile(checkpointNames.recoveryPoint, next.baseOffset)]);
   }
 
+  #snapshotPath(offset: number): string {
+    return `${this.#directory}/${segmentFileName(offset, suffixes.snapshot)}`;
+  }
+
+  /** To the page cache: a snapshot that a crash damages is told by its CRC, and an older one used. */
   #writeSnapshotFile(offset: number): void {
-    const file = this.#files.open(`${this.#directory}/${segmentFileName(offset, suffixes.snapshot)}`, 'write');
+    const file = this.#files.open(this.#snapshotPath(offset), 'write');
     try {
       file.truncate(0);
       file.writev([encodeProducerSnapshot([...this.#producers.entries()])], 0);
-    } finally {
-      file.close();
-    }
-  }
-
-  async #writeSnapshot(offset: number): Promise<void> {
-    this.#writeSnapshotFile(offset);
-    const file = this.#files.open(`${this.#directory}/${segmentFileName(offset, suffixes.snapshot)}`, 'write');
-    try {
-      await file.datasync();
     } finally {
       file.close();
     }
@@ -592,8 +590,12 @@ export class PartitionLog {
     }
   }
 
-  async #writeOffset(name: string, offset: number): Promise<void> {
-    await writeCheckpoint(this.#files, `${this.#directory}/${name}`, [[this.topic, this.partition, offset]]);
+  #offsetFile(name: string, offset: number): FileContent {
+    return checkpoint(`${this.#directory}/${name}`, [[this.topic, this.partition, offset]]);
+  }
+
+  #replaceFiles(contents: readonly FileContent[]): Promise<void> {
+    return replaceFiles(this.#files, this.#directory, contents);
   }
 
   // --- reading
@@ -737,8 +739,8 @@ export class PartitionLog {
     this.#logStartOffset = offset;
     this.#epochs.truncateFromStart(offset);
     this.#inBackground(async () => {
-      await this.#writeOffset(checkpointNames.logStartOffset, this.#logStartOffset);
-      await this.#epochs.write();
+      const start = this.#offsetFile(checkpointNames.logStartOffset, this.#logStartOffset);
+      await this.#replaceFiles([start, this.#epochs.toFile()]);
     });
     this.#emit('deleted');
   }

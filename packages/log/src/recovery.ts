@@ -1,7 +1,7 @@
 import { silentLogger, type FileSystem, type Logger } from '@millrace/platform';
 import { attributesOf, type BatchHeader } from '@millrace/protocol';
 import { scanBatches, type ScannedBatch } from './batch-scan.ts';
-import { readCheckpoint, replaceFile, readWhole } from './checkpoint-file.ts';
+import { checkpoint, readCheckpoint, readWhole, replaceFiles, type FileContent } from './checkpoint-file.ts';
 import { readEndMarker } from './control-batch.ts';
 import { CorruptLogError, InconsistentTopicIdError } from './errors.ts';
 import { offsetOfFileName, suffixes } from './file-names.ts';
@@ -50,9 +50,9 @@ export interface RecoveredLog {
 export async function recoverLog(options: RecoveryOptions): Promise<RecoveredLog> {
   const { files, directory } = options;
   await makeDurableDirectory(files, directory);
-  await checkTopicId(options);
+  const metadata = checkTopicId(options);
   await finishSwaps(files, directory);
-  return new Recovery(options).run();
+  return new Recovery(options).run(metadata);
 }
 
 class Recovery {
@@ -66,6 +66,8 @@ class Recovery {
   #segments: Segment[] = [];
   #endOffset = 0;
   #lastEpoch = -1;
+  /** Its recovery point is ours: so no compaction but ours, which keeps the end of each segment, has been here. */
+  #isOurs = false;
   /** The producers' state is that just before this offset. */
   #producersUpTo = 0;
 
@@ -79,14 +81,16 @@ class Recovery {
     this.#logStartOffset = this.#readOffset(checkpointNames.logStartOffset);
   }
 
-  async run(): Promise<RecoveredLog> {
+  async run(metadata: FileContent | undefined): Promise<RecoveredLog> {
     const { wasClosedCleanly } = this.#options;
     const bases = this.#listSegments();
     const isNew = bases.length === 0;
     for (const base of bases) this.#segments.push(Segment.existing(this.#files, this.#directory, base));
     if (isNew) this.#startAt(this.#logStartOffset);
 
-    const recoveryPoint = wasClosedCleanly ? Infinity : this.#readOffset(checkpointNames.recoveryPoint);
+    const knownDurable = this.#readOffsetIfAny(checkpointNames.recoveryPoint);
+    this.#isOurs = knownDurable !== undefined;
+    const recoveryPoint = wasClosedCleanly ? Infinity : (knownDurable ?? 0);
     const firstScanned = this.#firstToScan(recoveryPoint);
     this.#restoreProducers(this.#segments[firstScanned]?.baseOffset ?? Infinity);
     this.#endOffset = this.#segments[0]!.baseOffset;
@@ -103,7 +107,10 @@ class Recovery {
     logStartOffset = Math.min(logStartOffset, this.#endOffset);
     this.#dropSnapshotsAfter(this.#endOffset);
     await this.#makeDurable(firstScanned);
-    await this.#startEpoch(isNew || wasClosedCleanly, logStartOffset);
+    const written = this.#startEpoch(isNew || wasClosedCleanly, logStartOffset) ? [this.#epochs.toFile()] : [];
+    if (metadata !== undefined) written.push(metadata);
+    if (!wasClosedCleanly || !this.#isOurs) written.push(this.#recoveryPointFile());
+    if (written.length > 0) await replaceFiles(this.#files, this.#directory, written);
     return {
       segments: this.#segments,
       producers: this.#producers,
@@ -220,7 +227,9 @@ class Recovery {
     }
     if (next === undefined) return true;
     segment.seal();
-    if (isWhole || next.baseOffset <= recoveryPoint) {
+    // A segment that ends too early has lost whole batches. Kafka's compaction leaves such gaps as well.
+    const isComplete = isWhole && (this.#endOffset === next.baseOffset || !this.#isOurs);
+    if (isComplete || next.baseOffset <= recoveryPoint) {
       this.#endOffset = next.baseOffset;
       return true;
     }
@@ -260,26 +269,37 @@ class Recovery {
 
   /** What a process left in the page cache counts only once it is on disk: consumers will see it. */
   async #makeDurable(firstScanned: number): Promise<void> {
-    for (const segment of this.#segments.slice(firstScanned)) await segment.sync();
-    for (const segment of this.#segments) if (segment.hasUnsynced) await segment.sync();
+    const scanned = this.#segments.slice(firstScanned);
+    for (const segment of this.#segments) if (segment.hasUnsynced || scanned.includes(segment)) await segment.sync();
+    for (const segment of scanned.slice(0, -1)) await segment.syncIndexes();
     await this.#files.syncDirectory(this.#directory);
     this.#producers.highWatermarkMoved(this.#endOffset);
   }
 
   /** A crash may have taken what consumers have read (unless each commit was synced): a new epoch lets them find out. */
-  async #startEpoch(keepsEpoch: boolean, logStartOffset: number): Promise<void> {
+  #startEpoch(keepsEpoch: boolean, logStartOffset: number): boolean {
     this.#epochs.truncateFromEnd(this.#endOffset + 1);
     this.#epochs.truncateFromStart(logStartOffset);
     const latest = this.#epochs.latest;
+    if (latest >= 0 && keepsEpoch) return false;
     if (latest < 0) this.#epochs.assign(0, logStartOffset);
-    else if (!keepsEpoch) this.#epochs.assign(latest + 1, this.#endOffset);
-    else return;
-    await this.#epochs.write();
+    else this.#epochs.assign(latest + 1, this.#endOffset);
+    return true;
+  }
+
+  #recoveryPointFile(): FileContent {
+    const { topic, partition } = this.#options;
+    const offset = this.#segments.at(-1)!.baseOffset;
+    return checkpoint(`${this.#directory}/${checkpointNames.recoveryPoint}`, [[topic, partition, offset]]);
+  }
+
+  #readOffsetIfAny(name: string): number | undefined {
+    return readOffsetCheckpoint(this.#files, `${this.#directory}/${name}`);
   }
 
   /** 0: there is no checkpoint. */
   #readOffset(name: string): number {
-    return readOffsetCheckpoint(this.#files, `${this.#directory}/${name}`) ?? 0;
+    return this.#readOffsetIfAny(name) ?? 0;
   }
 }
 
@@ -306,20 +326,18 @@ async function makeDurableDirectory(files: FileSystem, directory: string): Promi
   await files.syncDirectory(parent);
 }
 
-/** A directory of a deleted topic must not pass for that of a new one of the same name. */
-async function checkTopicId(options: RecoveryOptions): Promise<void> {
+/** A directory of a deleted topic must not pass for that of a new one of the same name. Gives the file, if it is missing. */
+function checkTopicId(options: RecoveryOptions): FileContent | undefined {
   const path = `${options.directory}/${checkpointNames.metadata}`;
   const topicId = kafkaUuid(options.topicId);
   const stored = readWhole(options.files, path);
-  if (stored === undefined) {
-    await replaceFile(options.files, path, Buffer.from(`version: 0\ntopic_id: ${topicId}\n`));
-    return;
-  }
+  if (stored === undefined) return { path, bytes: Buffer.from(`version: 0\ntopic_id: ${topicId}\n`) };
   const match = /^version: 0\ntopic_id: (\S+)\n?$/.exec(Buffer.from(stored).toString('utf8'));
   if (match === null) throw new CorruptLogError(path, 'This is not the metadata of a partition (version 0).');
   if (match[1] !== topicId) {
     throw new InconsistentTopicIdError(options, { topicId, storedTopicId: match[1]!, path });
   }
+  return undefined;
 }
 
 /** Kafka spells UUIDs in base64url; ours may come with dashes. */
