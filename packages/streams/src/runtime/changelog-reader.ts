@@ -64,9 +64,13 @@ export class ChangelogReader {
     this.#assign();
   }
 
-  /** Where a followed log is read to. */
-  position(topic: string, partition: number): number | undefined {
-    return this.#replays.get(idOf({ topic, partition }))?.nextOffset;
+  /** In the logs that are followed, and not read yet. */
+  get lagRecords(): number {
+    let lag = 0;
+    for (const replay of this.#replays.values()) {
+      lag += Math.max(0, (this.#consumer.endOffset(replay) ?? replay.untilOffset) - replay.nextOffset);
+    }
+    return lag;
   }
 
   async close(reason: unknown): Promise<void> {

@@ -18,11 +18,7 @@ export interface StreamsCluster {
   createTopic(topic: NewTopic): Promise<void>;
   topicDetails(topic: string): Promise<TopicDetails>;
   earliestOffsets(topic: string): Promise<ReadonlyMap<number, number>>;
-  /** `read_committed`: ends as readers of committed records see them, before the first open transaction. */
-  endOffsets(
-    topic: string,
-    isolationLevel: 'read_committed' | 'read_uncommitted',
-  ): Promise<ReadonlyMap<number, number>>;
+  endOffsets(topic: string): Promise<ReadonlyMap<number, number>>;
   /** Offsets of the group with their metadata. */
   committedOffsets(groupId: string): Promise<readonly TopicPartitionOffset[]>;
   deleteRecordsBefore(positions: readonly TopicPartitionOffset[]): Promise<void>;

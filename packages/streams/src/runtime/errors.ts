@@ -75,3 +75,11 @@ export class AppClosedError extends MillraceError {
     super(`The app '${applicationId}' is closed: ${what}. Start it anew.`, { context: { applicationId } });
   }
 }
+
+/** An option of `Streams.start`, or a table given to `view`, that cannot work. */
+export class InvalidStreamsOptionError extends MillraceError {
+  readonly code = 'INVALID_CONFIG';
+  constructor(option: string, value: unknown, remedy: string) {
+    super(`Streams cannot take ${option} ${JSON.stringify(value)}: ${remedy}`, { context: { option, value } });
+  }
+}

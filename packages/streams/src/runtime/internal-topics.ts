@@ -1,7 +1,7 @@
 import { NotCopartitionedError } from '../errors.ts';
 import { topicNameOf, type InternalTopic, type Plan, type Subtopology, type TopicRef } from '../plan/plan.ts';
 import { topicsOf, type SubtopologySources } from './assignor.ts';
-import type { NewTopic, StreamsCluster } from './cluster.ts';
+import type { StreamsCluster } from './cluster.ts';
 import { IncompatiblePlanError, MissingTopicError } from './errors.ts';
 
 /** The sources of each sub-topology, by full topic name: what the assignor deals out. */
@@ -80,6 +80,9 @@ export function sizeInternalTopics(
   }
 }
 
+/** At least once: what a crash leaves behind is undone by the value before it, which must not be compacted away so soon. */
+const compactionLag = { 'min.compaction.lag.ms': '3600000' };
+
 /**
  * Makes the internal topics that are missing, and checks those that are there.
  * @returns partition counts of all topics that exist then
@@ -89,7 +92,7 @@ export async function prepareTopics(
   plan: Plan,
   applicationId: string,
   cluster: StreamsCluster,
-  replicationFactor: number,
+  options: { readonly replicationFactor: number; readonly guarantee: 'exactly_once_v2' | 'at_least_once' },
 ): Promise<ReadonlyMap<string, number>> {
   const existing = new Map(await cluster.partitionCounts());
   const sizes = sizeInternalTopics(plan, applicationId, existing);
@@ -98,8 +101,9 @@ export async function prepareTopics(
     const numPartitions = sizes.get(name)!;
     const actual = existing.get(name);
     if (actual === undefined) {
-      const topic: NewTopic = { name, numPartitions, replicationFactor, config: internal.config };
-      await cluster.createTopic(topic);
+      const isTagged = internal.topic.kind === 'changelog' && options.guarantee === 'at_least_once';
+      const config = isTagged ? { ...compactionLag, ...internal.config } : internal.config;
+      await cluster.createTopic({ name, numPartitions, replicationFactor: options.replicationFactor, config });
       existing.set(name, numPartitions);
     } else if (actual !== numPartitions) {
       throw new IncompatiblePlanError(

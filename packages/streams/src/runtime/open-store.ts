@@ -19,6 +19,8 @@ export class OpenStore {
   nextOffset = 0;
   /** The backend has said that its copy cannot be continued: claim and replay before it is read again. */
   isStale = false;
+  /** The store reads through its backend already. */
+  isAttached = false;
   /** Of the last commit sent to the backend. Never rejects. */
   #pending: Promise<void> = Promise.resolve();
   #failure: unknown;

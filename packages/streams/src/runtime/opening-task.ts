@@ -102,7 +102,7 @@ export async function fillStores(
       let corrections: readonly Correction[] = [];
       if (open.isSourceChangelog) {
         const source = opening.inputs.find(({ topic }) => topic === open.changelogTopic)!;
-        const ends = await around.cluster.endOffsets(open.changelogTopic, 'read_uncommitted');
+        const ends = await around.cluster.endOffsets(open.changelogTopic);
         open.epoch = ends.get(open.partition) ?? 0;
         await bringUpToDate(open, source.queue.position, around);
       } else if (guarantee === 'at_least_once' && committedEnd !== undefined && committedEnd < open.epoch) {
@@ -124,7 +124,7 @@ async function openInput(id: TaskId, assigned: AssignedPartition, around: Openin
   );
   const node = plan.nodes[subtopology.sources[source]!] as SourceNode;
   const startOffset = (await cluster.earliestOffsets(topic)).get(partition) ?? 0;
-  const endOffset = (await cluster.endOffsets(topic, 'read_uncommitted')).get(partition) ?? 0;
+  const endOffset = (await cluster.endOffsets(topic)).get(partition) ?? 0;
   let offset = committed?.offset;
   if (offset !== undefined && (offset < startOffset || offset > endOffset)) {
     around.warn(

@@ -84,7 +84,10 @@ async function fillBackend(
     if (answer.verdict === 'fenced') throw new StoreFencedError(store.plan.name, partition, open.epoch, answer.epoch);
     if (answer.verdict === 'lost') await backend.reset(open.epoch);
     let nextOffset = answer.verdict === 'claimed' ? answer.nextOffset : startOffset;
-    store.attach(backend, answer.verdict === 'claimed' ? answer.streamTimeMs : -1);
+    if (!open.isAttached) {
+      store.attach(backend, answer.verdict === 'claimed' ? answer.streamTimeMs : -1);
+      open.isAttached = true;
+    }
     let isWhole = true;
     const report = progressOf(open, nextOffset, untilOffset, around);
     await around.reader.replay({

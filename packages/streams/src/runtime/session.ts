@@ -52,6 +52,10 @@ export interface SessionEvents {
   processed(recordCount: number): void;
   /** `endToEndMs`: age of some records of the commit, sampled. */
   committed(commit: { readonly durationMs: number; readonly endToEndMs: readonly number[] }): void;
+  /** Positions have moved without a commit. */
+  moved(): void;
+  taskOpened(task: StreamTask): void;
+  taskClosed(task: StreamTask): void;
   warn(context: object, message: string): void;
 }
 
@@ -93,7 +97,8 @@ export class Session {
   #lastPurgeMs = 0;
   #firstRunner = 0;
   #sampledMs: number[] = [];
-  #committedWaiters: (() => void)[] = [];
+  #isCommitting = false;
+  #committedReads: (() => void)[] = [];
 
   constructor(options: SessionOptions, isPaused: boolean) {
     this.#options = options;
@@ -179,10 +184,19 @@ export class Session {
     this.#wakeUp();
   }
 
-  /** At once, or after the next commit: when the stores hold what is committed and nothing else. */
-  whenCommitted(): Promise<void> {
-    if (!this.#isDirty()) return Promise.resolve();
-    return new Promise((resolve) => this.#committedWaiters.push(resolve));
+  /** Runs `read` when the stores hold what is committed and nothing else: at once, or right after the next commit. */
+  readCommitted<T>(read: () => T | Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const run = (): void => {
+        try {
+          resolve(read());
+        } catch (error) {
+          reject(error as Error);
+        }
+      };
+      if (this.#isDirty() || this.#isCommitting) this.#committedReads.push(run);
+      else run();
+    });
   }
 
   // ── The loop ──
@@ -299,7 +313,12 @@ export class Session {
         planHash: plan.hash,
         nowMs: () => clock.now(),
       };
-      await commitTasks(runners, opening, around);
+      this.#isCommitting = true;
+      try {
+        await commitTasks(runners, opening, around);
+      } finally {
+        this.#isCommitting = false;
+      }
       this.#lastCommitDurationMs = clock.monotonic() - startMs;
       const nowMs = clock.now();
       const endToEndMs = this.#sampledMs.map((timestampMs) => nowMs - timestampMs);
@@ -309,7 +328,7 @@ export class Session {
       this.#purge();
     }
     this.#lastCommitMs = clock.monotonic();
-    for (const resolve of this.#committedWaiters.splice(0)) resolve();
+    for (const read of this.#committedReads.splice(0)) read();
   }
 
   /** Keeps the caches in front of backends within their bytes, by the mean size of what they last wrote. */
@@ -350,7 +369,11 @@ export class Session {
   }
 
   async #giveUp({ partitions, done }: Revocation): Promise<void> {
-    if (partitions.some((partition) => this.tasks.runnerOf(partition) !== undefined)) await this.#commit();
+    const isRunning = (partition: TopicPartitionId): boolean => {
+      const { subtopology, partition: number } = this.tasks.taskOf(partition);
+      return this.tasks.runner(subtopology, number) !== undefined;
+    };
+    if (partitions.some(isRunning)) await this.#commit();
     await this.tasks.close(partitions, new TaskMovedError(partitions));
     this.#revocations.shift();
     done();
@@ -363,6 +386,7 @@ export class Session {
         const fetched = await this.#consumer.poll(1000);
         if (fetched === null) continue;
         this.tasks.take(fetched);
+        this.#options.events.moved();
         this.#wakeUp();
       }
     } catch (error) {
@@ -441,7 +465,7 @@ export class Session {
     await this.tasks.closeAll(reason);
     for (const { done } of this.#revocations.splice(0)) done();
     await Promise.allSettled([this.#reader.close(reason), this.#consumer.close(), this.#path.producer.close()]);
-    for (const resolve of this.#committedWaiters.splice(0)) resolve();
+    for (const read of this.#committedReads.splice(0)) read();
   }
 }
 

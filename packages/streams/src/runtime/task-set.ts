@@ -116,8 +116,8 @@ export class TaskSet {
     return { subtopology, partition };
   }
 
-  runnerOf(partition: TopicPartitionId): TaskRunner | undefined {
-    return this.runners.get(keyOf(this.taskOf(partition)));
+  runner(subtopology: number, partition: number): TaskRunner | undefined {
+    return this.runners.get(keyOf({ subtopology, partition }));
   }
 
   /** Opens the stores of what has been assigned, for `commit` to write barriers and first positions. */
@@ -178,6 +178,12 @@ export class TaskSet {
     this.#tasksToResume.clear();
   }
 
+  /** Tasks, whether they run or not. */
+  *openTasks(): Iterable<StreamTask> {
+    for (const { task } of this.runners.values()) yield task;
+    for (const { opened } of this.#openings.values()) if (opened !== undefined) yield opened.task;
+  }
+
   /** Puts a fetch where it belongs. What belongs nowhere any more is dropped. */
   take(fetched: FetchedRecords): void {
     const input = this.#inputs.get(idOf(fetched));
@@ -226,6 +232,7 @@ export class TaskSet {
     if (task !== undefined) {
       this.#tasksToResume.delete(task);
       task.close();
+      this.#around.options.events.taskClosed(task);
     }
     await (runner?.sinks ?? opening?.filled?.sinks)?.close();
     await Promise.allSettled((stores ?? []).map((store) => store.close()));
@@ -248,6 +255,7 @@ export class TaskSet {
       ...events.environment,
     };
     const task = options.createTask(plan, id, environment);
+    events.taskOpened(task);
     return task;
   }
 }

@@ -1,0 +1,397 @@
+import { Client } from '@millrace/client';
+import { delay, isMillraceError, nodePlatform, uuid, type Clock, type Platform } from '@millrace/platform';
+import { BehaviorSubject, Observable, Subject } from 'rxjs';
+import { placeOf } from '../dsl/handles.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { StateStoreBackend } from '../state/store-backend.ts';
+import type { StoreBackend } from '../stores.ts';
+import type { ObservedRecord, RecordFailure } from '../task/ports.ts';
+import type { StreamsOptions, StreamsState } from './app.ts';
+import { ChangelogReader } from './changelog-reader.ts';
+import { clusterOf } from './client-cluster.ts';
+import type { StreamsCluster } from './cluster.ts';
+import { decodeCommitMetadata } from './commit-metadata.ts';
+import { checkOptions } from './check-options.ts';
+import { takeSlot } from './embedded-slots.ts';
+import { AppClosedError, InvalidStreamsOptionError } from './errors.ts';
+import { GlobalTable } from './global-table.ts';
+import { prepareTopics, sourcesOf } from './internal-topics.ts';
+import { AppMetrics, type StreamsMetrics } from './metrics.ts';
+import { Observations } from './observations.ts';
+import { checkPlanHash } from './opening-task.ts';
+import { Outcome } from './outcome.ts';
+import { prepareSerdes } from './prepare-serdes.ts';
+import { Reflection } from './reflection.ts';
+import type { RestoreProgress } from './restore.ts';
+import { schedulerClock } from './scheduler-clock.ts';
+import { isRecoverable, Session, type CreateTask, type SessionEvents, type SessionState } from './session.ts';
+import type { TaskRunner } from './task-runner.ts';
+import { globalView, keyValueView, windowView, type ViewSurroundings } from './table-views.ts';
+
+/** How long an app tries to go on without a commit before it gives up: Kafka Streams' `task.timeout.ms`. */
+const taskTimeoutMs = 300_000;
+/** Kafka Streams' own. With sinks or calls to the outside, which a commit waits for, a minute. */
+const transactionTimeoutMs = 10_000;
+/** How often an instance without tasks looks whether its group has another plan. */
+const planCheckMs = 5_000;
+
+const stateOf: Readonly<Record<SessionState, StreamsState>> = {
+  joining: 'REBALANCING',
+  restoring: 'RESTORING',
+  running: 'RUNNING',
+  paused: 'PAUSED',
+};
+
+/** The life of an app: connects, prepares topics, and runs one session after the other until it is closed or cannot go on. */
+export class AppRunner {
+  readonly outcome: Outcome = new Outcome();
+  readonly state$: Observable<StreamsState>;
+  readonly restore$: Observable<RestoreProgress>;
+  readonly failures$: Observable<RecordFailure>;
+  readonly metrics$: Observable<StreamsMetrics>;
+
+  readonly #plan: Plan;
+  readonly #options: StreamsOptions;
+  readonly #applicationId: string;
+  readonly #platform: Platform;
+  readonly #clock: Clock;
+  readonly #createTask: CreateTask;
+  readonly #state = new BehaviorSubject<StreamsState>('CREATED');
+  readonly #restore = new Subject<RestoreProgress>();
+  readonly #failures = new Subject<RecordFailure>();
+  readonly #closing = new AbortController();
+  readonly #metrics: AppMetrics;
+  readonly #observations: Observations;
+  readonly #reflection: Reflection;
+  readonly #views: ViewSurroundings;
+  readonly #globalTables = new Map<string, GlobalTable>();
+  readonly #transactionalId: string;
+  readonly #releaseSlot: () => void;
+  #cluster: StreamsCluster | undefined;
+  #partitionCounts: ReadonlyMap<string, number> = new Map();
+  #globalReader: ChangelogReader | undefined;
+  #session: Session | undefined;
+  #isPaused = false;
+  #lastProgressMs: number;
+  #ended: Promise<void> | undefined;
+  #cancelPlanCheck: (() => void) | undefined;
+
+  constructor(plan: Plan, options: StreamsOptions, createTask: CreateTask) {
+    checkOptions(plan, options);
+    this.#plan = plan;
+    this.#options = options;
+    this.#createTask = createTask;
+    this.#applicationId = options.applicationId ?? plan.applicationId;
+    this.#platform = options.platform ?? nodePlatform();
+    this.#clock = this.#platform.clock;
+    this.#lastProgressMs = this.#clock.monotonic();
+    this.#metrics = new AppMetrics(this.#applicationId, () => this.#clock.monotonic());
+    this.#observations = new Observations(() => this.#session?.tasks.openTasks() ?? []);
+    this.#reflection = new Reflection({
+      plan,
+      applicationId: this.#applicationId,
+      cluster: () => this.#cluster!,
+      runner: (subtopology, partition) => this.#runner(subtopology, partition),
+    });
+    this.#views = {
+      plan,
+      applicationId: this.#applicationId,
+      clock: this.#clock,
+      partitionCount: (topic) => this.#partitionCounts.get(topic),
+      runner: (subtopology, partition) => this.#runner(subtopology, partition),
+      readCommitted: (read) => this.#readCommitted(read),
+      changes$: (store) => this.#observations.changes$(store),
+      reflection: this.#reflection,
+    };
+    this.state$ = this.#state.asObservable();
+    this.restore$ = this.#restore.asObservable();
+    this.failures$ = this.#failures.asObservable();
+    this.metrics$ = this.#metrics$();
+
+    const { cluster, groupInstanceId } = options;
+    const isEmbedded = typeof cluster === 'object' && 'dial' in cluster;
+    const taken = isEmbedded && groupInstanceId === undefined ? takeSlot(cluster, this.#applicationId) : undefined;
+    const instance = groupInstanceId ?? (taken === undefined ? uuid(this.#platform.random) : `embedded-${taken.slot}`);
+    this.#transactionalId = `${this.#applicationId}-${instance}`;
+    this.#releaseSlot = taken?.release ?? (() => {});
+  }
+
+  start(): void {
+    const { signal } = this.#options;
+    this.#ended = this.#live();
+    const abort = (): void => void this.close(30_000);
+    if (signal?.aborted === true) abort();
+    else signal?.addEventListener('abort', abort, { once: true });
+  }
+
+  close(timeoutMs: number): Promise<void> {
+    if (!this.#closing.signal.aborted) {
+      const isOver = this.#state.value === 'ERROR' || this.#state.value === 'PENDING_ERROR';
+      if (!isOver) this.#setState('PENDING_SHUTDOWN');
+      this.#closing.abort();
+      const late = new AppClosedError(this.#applicationId, `it was not closed within ${timeoutMs} ms`);
+      const cancel = this.#clock.after(timeoutMs, () => this.#session?.abort(late));
+      this.#session?.stop();
+      void this.#ended?.finally(cancel);
+    }
+    return this.#ended ?? Promise.resolve();
+  }
+
+  setPaused(isPaused: boolean): void {
+    this.#isPaused = isPaused;
+    this.#session?.setPaused(isPaused);
+  }
+
+  records$(stream: object): Observable<ObservedRecord> {
+    return this.#observations.records$(this.#plan.nodes[placeOf(stream).node]!.name);
+  }
+
+  view(storeName: string): unknown {
+    if (this.#plan.globalTables.some(({ store }) => store === storeName)) {
+      const lag = (): number => this.#globalReader?.lagRecords ?? 0;
+      return globalView(() => this.#globalTables.get(storeName), storeName, lag);
+    }
+    const plan = this.#plan.stores.find(({ name }) => name === storeName);
+    if (plan === undefined) {
+      throw new InvalidStreamsOptionError('table', storeName, "it is no store of this app's plan.");
+    }
+    return plan.kind === 'window' ? windowView(plan, this.#views) : keyValueView(plan, this.#views);
+  }
+
+  // ── The life of the app ──
+
+  /** Never rejects: how it ended is told by `outcome`. */
+  async #live(): Promise<void> {
+    let failure: Error | undefined;
+    try {
+      this.#setState('REBALANCING');
+      await this.#prepare();
+      await this.#runSessions();
+    } catch (error) {
+      if (!this.#closing.signal.aborted) failure = error instanceof Error ? error : new Error(String(error));
+    }
+    if (failure !== undefined) this.#setState('PENDING_ERROR');
+    await this.#release();
+    this.#setState(failure === undefined ? 'NOT_RUNNING' : 'ERROR');
+    for (const subject of [this.#state, this.#restore, this.#failures]) subject.complete();
+    this.#observations.complete();
+    if (failure === undefined) this.outcome.closed(new AppClosedError(this.#applicationId, 'before it ran'));
+    else this.outcome.failed(failure);
+  }
+
+  /** Until the cluster answers, topics are there, and global tables are read. */
+  async #prepare(): Promise<void> {
+    const { cluster, replicationFactor = -1 } = this.#options;
+    await this.#retrying(async () => {
+      const client = await Client.connect(cluster, { clientId: this.#applicationId, platform: this.#platform });
+      this.#cluster = clusterOf(client, { transactionTimeoutMs: this.#transactionTimeoutMs });
+    });
+    await prepareSerdes(this.#plan);
+    await this.#retrying(async () => {
+      this.#partitionCounts = await prepareTopics(this.#plan, this.#applicationId, this.#cluster!, {
+        replicationFactor,
+        guarantee: this.#guarantee,
+      });
+      await this.#checkPlan();
+    });
+    await this.#retrying(() => this.#openGlobalTables());
+  }
+
+  /** A session that lost its place in the group, or a broker, is followed by another one. */
+  async #runSessions(): Promise<void> {
+    for (let failures = 0; ;) {
+      if (this.#closing.signal.aborted) return;
+      const session = new Session(
+        {
+          plan: this.#plan,
+          applicationId: this.#applicationId,
+          sources: sourcesOf(this.#plan, this.#applicationId),
+          cluster: this.#cluster!,
+          partitionCounts: this.#partitionCounts,
+          createTask: this.#createTask,
+          globalStores: this.#globalTables,
+          backendOf: (store) => this.#backendOf(store),
+          guarantee: this.#guarantee,
+          transactionalId: this.#transactionalId,
+          commitIntervalMs: this.#options.commitIntervalMs ?? 100,
+          isEager: this.#options.commit === 'eager',
+          bufferedRecordsPerPartition: this.#options.bufferedRecordsPerPartition ?? 1000,
+          cacheMaxBytes: this.#options.statestoreCacheMaxBytes ?? 128 * 1024 * 1024,
+          maxTaskIdleMs: this.#options.maxTaskIdleMs ?? 0,
+          groupInstanceId: this.#options.groupInstanceId,
+          sessionTimeoutMs: this.#options.sessionTimeoutMs,
+          clock: this.#clock,
+          wallClock:
+            this.#options.scheduler === undefined ? this.#clock : schedulerClock(this.#options.scheduler, this.#clock),
+          events: this.#events,
+        },
+        this.#isPaused,
+      );
+      this.#session = session;
+      const startedMs = this.#clock.monotonic();
+      try {
+        return await session.run();
+      } catch (error) {
+        this.#observations.rolledBack();
+        this.#cancelPlanCheck?.();
+        if (this.#closing.signal.aborted || !isRecoverable(error) || this.#isStuck()) throw error;
+        this.#metrics.recovered();
+        this.#setState('REBALANCING');
+        failures = this.#lastProgressMs > startedMs ? 0 : failures + 1;
+        await delay(this.#clock, Math.min(100 * 2 ** failures, 10_000), this.#closing.signal);
+      } finally {
+        this.#session = undefined;
+      }
+    }
+  }
+
+  async #release(): Promise<void> {
+    const reason = new AppClosedError(this.#applicationId, 'it has ended');
+    this.#cancelPlanCheck?.();
+    const backends = new Set([this.#options.store, ...Object.values(this.#options.stores ?? {})]);
+    await Promise.allSettled([
+      this.#globalReader?.close(reason),
+      ...[...backends].map((backend) => (isStateStoreBackend(backend) ? backend.close() : undefined)),
+    ]);
+    await this.#cluster?.close().catch(() => undefined); // nothing hangs on a connection that is gone already
+    this.#releaseSlot();
+  }
+
+  // ── Parts ──
+
+  get #guarantee(): 'exactly_once_v2' | 'at_least_once' {
+    return this.#options.processingGuarantee ?? 'exactly_once_v2';
+  }
+
+  get #transactionTimeoutMs(): number {
+    const waits = this.#plan.nodes.some(({ kind }) => kind === 'sink' || kind === 'mapAsync');
+    return waits ? 60_000 : transactionTimeoutMs;
+  }
+
+  /** Tries again what may pass: a broker that is not up yet. */
+  async #retrying(work: () => Promise<void>): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      this.#closing.signal.throwIfAborted();
+      try {
+        return await work();
+      } catch (error) {
+        if (!isMillraceError(error) || !error.retriable || this.#isStuck()) throw error;
+        await delay(this.#clock, Math.min(100 * 2 ** attempt, 5000), this.#closing.signal);
+      }
+    }
+  }
+
+  #isStuck(): boolean {
+    return this.#clock.monotonic() - this.#lastProgressMs > taskTimeoutMs;
+  }
+
+  /** @throws {IncompatiblePlanError} the group has positions of another plan */
+  async #checkPlan(): Promise<void> {
+    for (const { metadata } of await this.#cluster!.committedOffsets(this.#applicationId)) {
+      const decoded = decodeCommitMetadata(metadata);
+      if (decoded !== undefined) checkPlanHash(decoded, this.#plan, this.#applicationId);
+    }
+  }
+
+  async #openGlobalTables(): Promise<void> {
+    if (this.#plan.globalTables.length === 0) return;
+    const cluster = this.#cluster!;
+    const consumer = cluster.consumer({ isolationLevel: 'read_committed', autoOffsetReset: 'none' });
+    await this.#globalReader?.close(new AppClosedError(this.#applicationId, 'its global tables are read again'));
+    const reader = new ChangelogReader(consumer, (error) => this.#session?.abort(error));
+    this.#globalReader = reader;
+    await Promise.all(
+      this.#plan.globalTables.map(async (plan) => {
+        const table = new GlobalTable(plan, (failure) => this.#failures.next(failure));
+        this.#globalTables.set(plan.store, table);
+        const monotonic = (): number => this.#clock.monotonic();
+        await table.open(cluster, reader, monotonic, (progress) => this.#restore.next(progress));
+      }),
+    );
+  }
+
+  #backendOf(store: string): StateStoreBackend | undefined {
+    const backend = this.#options.stores?.[store] ?? this.#options.store;
+    return isStateStoreBackend(backend) ? backend : undefined;
+  }
+
+  readonly #events: SessionEvents = {
+    environment: {
+      onFailure: (failure) => this.#failures.next(failure),
+      onRecord: (name, record) => this.#observations.onEvent(name, record),
+      onChange: (name, change) => this.#observations.onEvent(name, change),
+    },
+    stateChanged: (state) => {
+      if (this.#closing.signal.aborted) return;
+      this.#setState(stateOf[state]);
+      if (state !== 'running' && state !== 'paused') return;
+      this.outcome.ran();
+      if (this.#session?.tasks.runners.size === 0) this.#checkPlanLater();
+    },
+    restoreProgressed: (progress) => {
+      this.#lastProgressMs = this.#clock.monotonic();
+      this.#restore.next(progress);
+    },
+    processed: (recordCount) => this.#metrics.processed(recordCount),
+    committed: ({ durationMs, endToEndMs }) => {
+      this.#lastProgressMs = this.#clock.monotonic();
+      this.#metrics.committed(durationMs, endToEndMs);
+      this.#observations.committed();
+      this.#reflection.moved();
+    },
+    moved: () => this.#reflection.moved(),
+    taskOpened: (task) => this.#observations.watch(task),
+    taskClosed: (task) => this.#metrics.taskClosed(task.metrics),
+    warn: (context, message) =>
+      process.emitWarning(message, { type: 'StreamsWarning', detail: JSON.stringify(context) }),
+  };
+
+  /** An instance with another plan than its group's gets no tasks: it should say so, not stand by. */
+  #checkPlanLater(): void {
+    if (this.#cancelPlanCheck !== undefined) return;
+    this.#cancelPlanCheck = this.#clock.after(planCheckMs, () => {
+      this.#cancelPlanCheck = undefined;
+      if (this.#session === undefined || this.#session.tasks.runners.size > 0) return;
+      const session = this.#session;
+      this.#checkPlan().then(
+        () => this.#session === session && session.tasks.runners.size === 0 && this.#checkPlanLater(),
+        (error: unknown) => session.abort(error),
+      );
+    });
+  }
+
+  #setState(state: StreamsState): void {
+    if (this.#state.value !== state) this.#state.next(state);
+  }
+
+  #metrics$(): Observable<StreamsMetrics> {
+    return new Observable((subscriber) => {
+      let cancel: (() => void) | undefined;
+      const tell = (): void => {
+        subscriber.next(this.#metrics.snapshot(this.#session?.tasks.runners.values() ?? []));
+        cancel = this.#clock.after(1000, tell);
+      };
+      tell();
+      const subscription = this.#state.subscribe({ complete: () => subscriber.complete() });
+      return () => {
+        cancel?.();
+        subscription.unsubscribe();
+      };
+    });
+  }
+
+  #runner(subtopology: number, partition: number): TaskRunner | undefined {
+    return this.#session?.tasks.runner(subtopology, partition);
+  }
+
+  #readCommitted<T>(read: () => T | Promise<T>): Promise<T> {
+    if (this.#ended !== undefined && this.#closing.signal.aborted) {
+      return Promise.reject(new AppClosedError(this.#applicationId, 'its views cannot be read'));
+    }
+    return this.#session === undefined ? Promise.resolve().then(read) : this.#session.readCommitted(read);
+  }
+}
+
+function isStateStoreBackend(backend: StoreBackend | undefined): backend is StateStoreBackend {
+  return backend !== undefined && 'openStore' in backend;
+}

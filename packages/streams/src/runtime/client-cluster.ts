@@ -1,0 +1,47 @@
+import type { Client } from '@millrace/client';
+import {
+  bytesConsumer,
+  bytesProducer,
+  bytesTransactionalProducer,
+  type TopicPartitionOffset,
+} from '@millrace/client/bytes';
+import type { NewTopic, StreamsCluster } from './cluster.ts';
+
+/** The cluster behind a client. Closing it closes the client. */
+export function clusterOf(client: Client, options: { readonly transactionTimeoutMs: number }): StreamsCluster {
+  const { admin } = client;
+  const offsets = async (topic: string, at: 'earliest' | 'latest'): Promise<ReadonlyMap<number, number>> => {
+    const positions = await admin.listOffsets(topic, at);
+    return new Map(positions.map(({ partition, offset }) => [partition, offset]));
+  };
+  return {
+    consumer: (consumerOptions) => bytesConsumer(client, consumerOptions),
+    producer: () => bytesProducer(client),
+    transactionalProducer: (transactionalId) => bytesTransactionalProducer(client, { transactionalId, ...options }),
+    async partitionCounts() {
+      const topics = await admin.describeTopics(await admin.listTopics());
+      return new Map(topics.map(({ name, partitions }) => [name, partitions.length]));
+    },
+    createTopic: ({ name, numPartitions, replicationFactor, config }: NewTopic) =>
+      admin.createTopics([{ name, numPartitions, replicationFactor, config }]),
+    async topicDetails(topic) {
+      const [[description], configs] = await Promise.all([admin.describeTopics([topic]), admin.describeConfigs(topic)]);
+      const deleteRetentionMs = Number(configs['delete.retention.ms'] ?? NaN);
+      return {
+        topicId: description === undefined || isNil(description.topicId) ? undefined : description.topicId,
+        deleteRetentionMs: Number.isSafeInteger(deleteRetentionMs) ? deleteRetentionMs : undefined,
+      };
+    },
+    earliestOffsets: (topic) => offsets(topic, 'earliest'),
+    endOffsets: (topic) => offsets(topic, 'latest'),
+    committedOffsets: (groupId) =>
+      admin.listConsumerGroupOffsets(groupId) as Promise<readonly (TopicPartitionOffset & { metadata: string })[]>,
+    deleteRecordsBefore: (positions) => admin.deleteRecords(positions),
+    close: () => client.close(),
+  };
+}
+
+/** Brokers without topic ids (before Kafka 2.8) answer zeros. */
+function isNil(topicId: string): boolean {
+  return topicId === '' || /^[0-]+$/.test(topicId) || topicId === 'AAAAAAAAAAAAAAAAAAAAAA';
+}
