@@ -74,6 +74,11 @@ export class MapAsyncNode implements Receiver {
     return this.#pending;
   }
 
+  /** Calls that are out now: not those that wait for their next try. */
+  get callsOut(): number {
+    return this.#aborts.size;
+  }
+
   receive(key: unknown, value: unknown): void {
     const call: Call = {
       key,

@@ -43,15 +43,16 @@ export class SourceReader {
     const record = this.#record;
     record.begin(topic, this.#partition, input);
     const { node } = this;
-    const isTombstone = input.value === null && !this.#acceptsNull;
+    const { keyBytes, valueBytes } = record; // once: each look at the input may make a view
+    const isTombstone = valueBytes === null && !this.#acceptsNull;
     let key: unknown;
     let value: unknown = null;
     try {
       // A table drops and counts null keys itself, whatever the serde says.
-      key = input.key === null && this.#tables !== null ? null : decode(node.key, input.key, this.#keyContext);
-      if (input.value !== null) value = node.value.deserialize(input.value, this.#valueContext);
+      key = keyBytes === null && this.#tables !== null ? null : decode(node.key, keyBytes, this.#keyContext);
+      if (valueBytes !== null) value = node.value.deserialize(valueBytes, this.#valueContext);
       else if (isTombstone && this.#tables === null) decode(node.value, null, this.#valueContext); // refuses it
-      if (node.timestampMs !== undefined) record.timestampMs = node.timestampMs(value, key, input.timestampMs);
+      if (node.timestampMs !== undefined) record.timestampMs = node.timestampMs(value, key, record.sourceTimestampMs);
       if (!(record.timestampMs >= 0)) checkedTime(record.timestampMs);
     } catch (error) {
       return this.#onInvalid.giveUp(error);

@@ -12,11 +12,12 @@ export function createTask(
   plan: Plan,
   id: { readonly subtopology: number; readonly partition: number },
   environment: TaskEnvironment,
-): StreamTask {
+): Task {
   return new Task(plan, id, environment);
 }
 
-class Task implements StreamTask {
+/** See `StreamTask`. */
+export class Task implements StreamTask {
   readonly subtopology: number;
   readonly partition: number;
   streamTimeMs = -1;
@@ -199,7 +200,7 @@ class Task implements StreamTask {
     for (const node of this.#compiled.pipes) node.close();
   }
 
-  /** The table of a store, as the test driver reads it. */
+  /** Its parts, for the test driver. */
   get compiled(): CompiledTask {
     return this.#compiled;
   }
