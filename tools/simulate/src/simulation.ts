@@ -52,7 +52,7 @@ class Simulation {
   readonly #faults: Record<string, number> = {};
   readonly #complaints: string[] = [];
   #broker: SimulatedProcess | undefined;
-  #isOver = false;
+  readonly #over = new AbortController();
 
   constructor(seed: number) {
     this.#seed = seed;
@@ -114,7 +114,7 @@ class Simulation {
       await this.#fault();
     }
     await this.#sleep(1000);
-    this.#isOver = true;
+    this.#over.abort();
     this.#network.setPartitioned(false);
     await Promise.all(work);
     // Once more from the disk alone, then everything is read.
@@ -191,7 +191,7 @@ class Simulation {
       const counts = [0, 0];
       const underWay: Promise<void>[] = [];
       const sends = 5 + this.#random.below(30);
-      for (let i = 0; i < sends && !this.#isOver; i++) {
+      for (let i = 0; i < sends && !this.#over.signal.aborted; i++) {
         const partition = this.#random.below(2);
         const records: Sent[] = Array.from({ length: 1 + this.#random.below(4) }, () => {
           const n = counts[partition]!++;
@@ -231,7 +231,7 @@ class Simulation {
     await this.#asClient(async (client) => {
       const producer = client.transactionalProducer({ transactionalId: 'tx', transactionTimeoutMs: 5000 });
       const count = 3 + this.#random.below(10);
-      for (let i = 0; i < count && !this.#isOver; i++) {
+      for (let i = 0; i < count && !this.#over.signal.aborted; i++) {
         const values = Array.from({ length: 1 + this.#random.below(6) }, (_, at) => ({
           topic: 'transactional',
           partition: this.#random.below(2),
@@ -264,7 +264,7 @@ class Simulation {
     await this.#asClient(async (client) => {
       const producer = client.producer({ deliveryTimeoutMs: 20_000 });
       const count = 5 + this.#random.below(40);
-      for (let i = 0; i < count && !this.#isOver; i++) {
+      for (let i = 0; i < count && !this.#over.signal.aborted; i++) {
         const key = `key${this.#random.below(5)}`;
         const value = `c${n}/${i} ${'x'.repeat(this.#random.below(200))}`;
         const state = this.#history.keys.get(key) ?? { acknowledged: undefined, maybe: new Set<string>() };
@@ -284,6 +284,7 @@ class Simulation {
         topics: [plain],
         enableAutoCommit: false,
         sessionTimeoutMs: 3000,
+        signal: this.#over.signal,
       });
       let left = 3 + this.#random.below(10);
       for await (const batch of consumer.batches()) {
@@ -291,7 +292,7 @@ class Simulation {
         const commits = this.#history.commits.get(batch.partition) ?? [];
         this.#history.commits.set(batch.partition, commits);
         commits.push(batch.lastOffset + 1);
-        if (--left === 0 || this.#isOver) break;
+        if (--left === 0 || this.#over.signal.aborted) break;
       }
     });
   }
@@ -335,7 +336,7 @@ class Simulation {
 
   /** Sessions one after the other; one that fails is followed by another, as a supervisor would have it. */
   async #untilOver(session: (n: number) => Promise<void>): Promise<void> {
-    for (let n = 0; !this.#isOver; n++) {
+    for (let n = 0; !this.#over.signal.aborted; n++) {
       try {
         await session(n);
       } catch {
