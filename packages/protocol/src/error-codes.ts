@@ -1,4 +1,4 @@
-/** Kafka's error codes, as of 4.1: what the `errorCode` fields of responses hold. */
+/** Kafka's error codes, as of 4.4: what the `errorCode` fields of responses hold. */
 export const errorCodes = {
   UNKNOWN_SERVER_ERROR: -1,
   NONE: 0,
@@ -135,6 +135,9 @@ export const errorCodes = {
   STREAMS_INVALID_TOPOLOGY_EPOCH: 131,
   STREAMS_TOPOLOGY_FENCED: 132,
   SHARE_SESSION_LIMIT_REACHED: 133,
+  GROUP_DELETION_FAILED: 134,
+  STREAMS_TOPOLOGY_DESCRIPTION_UPDATE_FAILED: 135,
+  CONTROLLER_ID_NOT_REGISTERED: 136,
 } as const;
 
 /** `OFFSET_OUT_OF_RANGE`: Kafka's name of an error. */
@@ -319,6 +322,9 @@ const messages: Readonly<Record<ErrorName, string>> = {
   STREAMS_INVALID_TOPOLOGY_EPOCH: 'The topology epoch is invalid.',
   STREAMS_TOPOLOGY_FENCED: 'The topology epoch is outdated.',
   SHARE_SESSION_LIMIT_REACHED: 'The broker has as many share sessions as it allows.',
+  GROUP_DELETION_FAILED: 'The group could not be deleted.',
+  STREAMS_TOPOLOGY_DESCRIPTION_UPDATE_FAILED: 'The description of the topology could not be updated.',
+  CONTROLLER_ID_NOT_REGISTERED: 'The controller id is not registered.',
 };
 
 const infos: ReadonlyMap<number, ErrorInfo> = new Map(
@@ -328,7 +334,7 @@ const infos: ReadonlyMap<number, ErrorInfo> = new Map(
   }),
 );
 
-/** What a code means; undefined for one that Kafka 4.1 does not have. */
+/** What a code means; undefined for one that Kafka 4.4 does not have. */
 export function errorInfo(code: number): ErrorInfo | undefined {
   return infos.get(code);
 }
