@@ -57,6 +57,19 @@ export {
   type StreamsErrorCode,
 } from './errors.ts';
 export type { Topology, TopologyNode } from './plan/topology.ts';
+export { Streams, type StreamsOptions, type StreamsState } from './runtime/app.ts';
+export {
+  AppClosedError,
+  IncompatiblePlanError,
+  InvalidStreamsOptionError,
+  MissingTopicError,
+  NoOwnerError,
+  SinkFailedError,
+  ViewTimeoutError,
+  type RuntimeErrorCode,
+} from './runtime/errors.ts';
+export type { StreamsMetrics } from './runtime/metrics.ts';
+export type { RestoreProgress } from './runtime/restore.ts';
 export {
   SinkBusyError,
   type Sink,

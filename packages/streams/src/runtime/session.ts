@@ -92,6 +92,8 @@ export class Session {
   #isStopping = false;
   #failure: unknown;
   #wake: (() => void) | undefined;
+  /** Something has come since the loop last looked: it may have been busy then. */
+  #isWoken = false;
   #lastCommitMs = 0;
   #lastCommitDurationMs = 0;
   #lastPurgeMs = 0;
@@ -204,6 +206,7 @@ export class Session {
   async #loop(): Promise<void> {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;
+      this.#isWoken = false;
       while (this.#revocations.length > 0) await this.#giveUp(this.#revocations[0]!);
       if (this.#isStopping) return this.#commit();
       await this.tasks.open((opening) => this.#commit(opening));
@@ -211,7 +214,7 @@ export class Session {
       this.#tellState();
       const recordCount = this.#isPaused ? 0 : await this.#process();
       if (this.#isCommitDue()) await this.#commit();
-      if (recordCount > 0) await this.#yield();
+      if (recordCount > 0 || this.#isWoken) await this.#yield();
       else await this.#sleep();
     }
   }
@@ -397,6 +400,7 @@ export class Session {
   // ── Waiting ──
 
   #wakeUp(): void {
+    this.#isWoken = true;
     this.#wake?.();
   }
 
