@@ -58,10 +58,13 @@ class Member {
     })();
   }
 
+  /** Resolves at the next record or change of the assignment. @throws why the member's loop failed */
+  async changed(): Promise<void> {
+    await Promise.race([new Promise<void>((resolve) => (this.#changed = resolve)), this.done]);
+  }
+
   async until(isTrue: (member: this) => boolean): Promise<void> {
-    while (!isTrue(this)) {
-      await Promise.race([new Promise<void>((resolve) => (this.#changed = resolve)), this.done]);
-    }
+    while (!isTrue(this)) await this.changed();
   }
 
   async stop(): Promise<void> {
@@ -154,7 +157,7 @@ export const groupCases: readonly ClientCase[] = [
         work,
         Array.from({ length: 60 }, (_, i) => ({ value: `late ${i}`, partition: i % 6 })),
       );
-      await Promise.all([a, c].map((member) => member.until(() => seen.size === 660)));
+      while (seen.size < 660) await Promise.race([a.changed(), c.changed()]);
       await Promise.all([a.stop(), c.stop()]);
       const offsets = await client.admin.listConsumerGroupOffsets(groupId);
       assert.equal(offsets.length, 6);
