@@ -1,10 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { systemClock } from '@millrace/platform';
 import { apis } from '@millrace/protocol';
 import { afterEach, expect, it } from 'vitest';
 import { Broker } from './broker.ts';
 import { batchOf, valuesOf } from './testing/batches.ts';
+import { TestBroker } from './testing/memory-broker.ts';
 import { RawClient } from './testing/raw-client.ts';
 
 const directories: string[] = [];
@@ -49,4 +50,90 @@ it('answers over TCP what was produced, and again after it was closed and opened
     expect(partition).toMatchObject({ errorCode: 0, highWatermark: expected.length, logStartOffset: 0 });
     expect(valuesOf(partition?.records ?? null).map(([, value]) => value)).toEqual(expected);
   }
+});
+
+it('keeps its cluster id as long as its directory, and has another elsewhere', async () => {
+  const data = temporaryDirectory();
+  const ids: string[] = [];
+  for (const directory of [data, data, temporaryDirectory()]) {
+    await using broker = await Broker.open({ data: directory });
+    ids.push(broker.clusterId);
+  }
+  expect(ids[0]).toMatch(/^[\w-]{22}$/);
+  expect(ids[1]).toBe(ids[0]);
+  expect(ids[2]).not.toBe(ids[0]);
+});
+
+it('refuses a port that is in use, and lets go of its directory', async () => {
+  const data = temporaryDirectory();
+  await using first = await Broker.open({ data: 'memory', listen: { port: 0 } });
+  const port = Number(first.address.split(':')[1]);
+  await expect(Broker.open({ data, listen: { port } })).rejects.toMatchObject({ code: 'PORT_IN_USE' });
+  await (await Broker.open({ data })).close();
+});
+
+it('refuses configs that do not exist before it touches the disk', async () => {
+  const data = `${temporaryDirectory()}/made-later`;
+  await expect(Broker.open({ data, config: { 'num.partitons': 1 } })).rejects.toMatchObject({
+    code: 'UNKNOWN_CONFIG',
+    context: { nearest: 'num.partitions' },
+  });
+  expect(existsSync(data)).toBe(false);
+});
+
+it('has no address unless it listens', async () => {
+  await using broker = await Broker.open({ data: 'memory' });
+  expect(() => broker.address).toThrow(expect.objectContaining({ code: 'NOT_LISTENING' }));
+});
+
+it('tells clients the advertised address of the listener that they came by', async () => {
+  await using broker = await Broker.open({
+    data: 'memory',
+    listen: [{ port: 0 }, { port: 0, advertised: 'broker.example:19092' }],
+  });
+  const inside = await RawClient.connect(broker.address);
+  const told = await inside.request(apis.metadata, 9, { topics: [] });
+  expect(`${told.brokers[0]?.host}:${told.brokers[0]?.port}`).toBe(broker.address);
+  inside.close();
+});
+
+it('forgets everything at a reset, and keeps connections and its cluster id', async () => {
+  await using test = await TestBroker.open();
+  const { clusterId } = test.broker;
+  const before = await test.createTopic('orders');
+  await test.produce('orders', batchOf(['a']));
+  const waiting = TestBroker.over(test.broker).fetch('orders', 1, { maxWaitMs: 20_000 });
+  await test.client.request(apis.apiVersions, 0, {});
+  await test.broker.reset();
+  expect((await waiting).errorCode).toBe(0);
+  expect((await test.client.request(apis.metadata, 9, { topics: null })).topics).toEqual([]);
+  expect(await test.createTopic('orders')).not.toBe(before);
+  expect(await test.fetch('orders', 0)).toMatchObject({ errorCode: 0, highWatermark: 0 });
+  expect(test.broker.clusterId).toBe(clusterId);
+});
+
+it('does not reset what is on disk', async () => {
+  await using broker = await Broker.open({ data: temporaryDirectory() });
+  await expect(broker.reset()).rejects.toMatchObject({ code: 'NOT_IN_MEMORY' });
+});
+
+it('closes when its signal aborts, and does not open with one that has', async () => {
+  const abort = new AbortController();
+  const broker = await Broker.open({ data: 'memory', signal: abort.signal });
+  const client = RawClient.dial(broker);
+  abort.abort();
+  await client.closed;
+  await broker.close();
+  await expect(Broker.open({ data: 'memory', signal: abort.signal })).rejects.toThrow(/abort/);
+});
+
+it('counts what passes through it', async () => {
+  await using test = await TestBroker.open();
+  await test.createTopic('orders', { partitions: 3 });
+  await test.produce('orders', batchOf(['a']));
+  const metrics = test.broker.metrics();
+  expect(metrics).toMatchObject({ connectionCount: 1, partitionCount: 3 });
+  expect(metrics.logBytes).toBeGreaterThan(0);
+  expect(metrics.requestsPerSecond['Produce']).toBeGreaterThan(0);
+  expect(metrics.prometheus()).toContain('millrace_requests_total{api="Produce"} 1\n');
 });
