@@ -107,7 +107,6 @@ export class StreamHandle implements KStream<any, any> {
         topic,
         ...serdes,
         partitioner,
-        dropsNullKeys: false,
         numPartitions,
       },
     );

@@ -9,7 +9,7 @@ import type {
 } from '../plan/plan.ts';
 import type { RecordCollector, TaskEnvironment } from '../task/ports.ts';
 import type { CurrentRecord } from '../task/record-context.ts';
-import type { Failures, TaskCounts } from './failures.ts';
+import type { Failures } from './failures.ts';
 import type { Receiver } from './receiver.ts';
 import { notPromise } from './stateless.ts';
 
@@ -101,7 +101,6 @@ export class RepartitionNode implements Receiver {
   readonly #plan: RepartitionPlan;
   readonly #topic: string;
   readonly #failures: Failures;
-  readonly #counts: TaskCounts;
   readonly #writer: TopicWriter;
   readonly #contexts: Contexts;
 
@@ -111,21 +110,15 @@ export class RepartitionNode implements Receiver {
     collector: RecordCollector,
     record: CurrentRecord,
     failures: Failures,
-    counts: TaskCounts,
   ) {
     this.#plan = plan;
     this.#topic = topic;
     this.#failures = failures;
-    this.#counts = counts;
     this.#writer = new TopicWriter(collector, record, plan.partitioner);
     this.#contexts = contextsOf(topic);
   }
 
   receive(key: unknown, value: unknown): void {
-    if (this.#plan.dropsNullKeys && (key === null || key === undefined)) {
-      this.#counts.droppedRecords++;
-      return;
-    }
     try {
       if (value instanceof Promise) throw new PromiseValueError(this.#failures.node);
       this.#writer.write(this.#topic, this.#plan, this.#contexts, key, value);

@@ -1,3 +1,4 @@
+import type { Windowed } from '@millrace/serde';
 import type { CachedStore } from '../state/cached-store.ts';
 import type { Entry } from '../state/entry.ts';
 import type { Look } from '../state/facades.ts';
@@ -14,13 +15,15 @@ export interface TableGetter {
    * the old value it takes back is the one it has given.
    */
   getPassedOn(key: unknown): unknown;
+  /** Time of the row; −1: there is none. */
+  timestampOf(key: unknown): number;
 }
 
 /** The store of a table: takes changes, and passes them on at once or at the commit. */
 export class StoredTable implements TableGetter {
   readonly store: CachedStore;
-  /** Of a windowed table: keys go on with their window. */
-  readonly #keyOf: (entry: Entry) => unknown;
+  /** 0: keys are the store's. Else windows of that size: keys go on with their window. */
+  readonly #windowMs: number;
   readonly #look: Look | undefined;
   readonly #record: CurrentRecord;
   readonly #next: Receiver;
@@ -32,26 +35,42 @@ export class StoredTable implements TableGetter {
     store: CachedStore,
     record: CurrentRecord,
     next: Receiver,
-    options: { readonly look?: Look | undefined; readonly keyOf?: ((entry: Entry) => unknown) | undefined } = {},
+    options: { readonly look?: Look | undefined; readonly windowMs?: number | undefined } = {},
   ) {
     this.store = store;
     this.#record = record;
     this.#next = next;
     this.#look = options.look;
-    this.#keyOf = options.keyOf ?? ((entry) => entry.key);
+    this.#windowMs = options.windowMs ?? 0;
     this.#passesOnAtOnce = store.plan.emit === 'update';
     store.onExpired = (entry) => this.#expire(entry);
   }
 
   get(key: unknown): unknown {
-    return this.view(this.store.get(0, key));
+    return this.view(this.#find(key)?.value);
   }
 
   getPassedOn(key: unknown): unknown {
-    const entry = this.store.find(0, key);
-    const pending = entry ?? this.store.pendingEntry(0, key);
+    const entry = this.#find(key);
+    const pending = entry ?? this.#pendingDeletion(key);
     if (pending?.isPending === true) return pending.passedOn;
     return this.view(entry?.value);
+  }
+
+  timestampOf(key: unknown): number {
+    return this.#find(key)?.timestampMs ?? -1;
+  }
+
+  #find(key: unknown): Entry | undefined {
+    if (this.#windowMs === 0) return this.store.find(0, key);
+    const { key: inner, window } = key as Windowed<unknown>;
+    return this.store.find(window.startMs, inner);
+  }
+
+  #pendingDeletion(key: unknown): Entry | undefined {
+    if (this.#windowMs === 0) return this.store.pendingEntry(0, key);
+    const { key: inner, window } = key as Windowed<unknown>;
+    return this.store.pendingEntry(window.startMs, inner);
   }
 
   /** What readers see of a value. */
@@ -113,7 +132,7 @@ export class StoredTable implements TableGetter {
 
   #passOn(entry: Entry, newValue: unknown, oldValue: unknown): void {
     if (newValue === undefined && oldValue === undefined) return; // came and went between two commits
-    const key = this.#keyOf(entry);
+    const key = this.#windowMs === 0 ? entry.key : windowedKey(entry, this.#windowMs);
     this.onChange?.({ key, oldValue, newValue, timestampMs: entry.timestampMs });
     this.#next.receive(key, newValue, oldValue);
   }
@@ -121,4 +140,9 @@ export class StoredTable implements TableGetter {
   #expire(entry: Entry): void {
     this.put(entry, undefined, Math.max(entry.timestampMs, this.store.streamTimeMs), this.before(entry));
   }
+}
+
+/** The key of an entry as it goes on. */
+export function windowedKey(entry: Entry, windowMs: number): Windowed<unknown> {
+  return { key: entry.key, window: { startMs: entry.startMs, endMs: entry.startMs + windowMs } };
 }

@@ -155,6 +155,9 @@ export class TableFilterNode implements Receiver, TableGetter {
   getPassedOn(key: unknown): unknown {
     return this.#passes(key, this.#input.getPassedOn(key));
   }
+  timestampOf(key: unknown): number {
+    return this.#input.timestampOf(key);
+  }
 
   receive(key: unknown, value: unknown, oldValue: unknown): void {
     let passed: unknown;
@@ -192,6 +195,9 @@ export class TableMapValuesNode implements Receiver, TableGetter {
   getPassedOn(key: unknown): unknown {
     return this.#map(key, this.#input.getPassedOn(key));
   }
+  timestampOf(key: unknown): number {
+    return this.#input.timestampOf(key);
+  }
 
   receive(key: unknown, value: unknown, oldValue: unknown): void {
     let mapped: unknown;
@@ -221,15 +227,18 @@ export class TableTableJoinNode implements TableGetter {
   readonly #kind: 'inner' | 'left' | 'outer';
   readonly #leftTable: TableGetter;
   readonly #rightTable: TableGetter;
+  readonly #record: CurrentRecord;
   readonly #failures: Failures;
 
   constructor(
     joiner: Joiner,
     kind: 'inner' | 'left' | 'outer',
     tables: { readonly left: TableGetter; readonly right: TableGetter },
+    record: CurrentRecord,
     failures: Failures,
     next: Receiver,
   ) {
+    this.#record = record;
     this.#joiner = joiner;
     this.#kind = kind;
     this.#leftTable = tables.left;
@@ -237,12 +246,14 @@ export class TableTableJoinNode implements TableGetter {
     this.#failures = failures;
     this.left = {
       receive: (key, value, oldValue) => {
-        this.#pass(next, key, value, oldValue, (row) => this.#join(row, this.#rightTable.getPassedOn(key), key));
+        const join = (row: unknown): unknown => this.#join(row, this.#rightTable.getPassedOn(key), key);
+        this.#pass(next, key, value, oldValue, join, this.#rightTable);
       },
     };
     this.right = {
       receive: (key, value, oldValue) => {
-        this.#pass(next, key, value, oldValue, (row) => this.#join(this.#leftTable.getPassedOn(key), row, key));
+        const join = (row: unknown): unknown => this.#join(this.#leftTable.getPassedOn(key), row, key);
+        this.#pass(next, key, value, oldValue, join, this.#leftTable);
       },
     };
   }
@@ -252,6 +263,9 @@ export class TableTableJoinNode implements TableGetter {
   }
   getPassedOn(key: unknown): unknown {
     return this.#join(this.#leftTable.getPassedOn(key), this.#rightTable.getPassedOn(key), key);
+  }
+  timestampOf(key: unknown): number {
+    return Math.max(this.#leftTable.timestampOf(key), this.#rightTable.timestampOf(key));
   }
 
   #pass(next: Receiver, key: unknown, value: unknown, oldValue: unknown, join: (row: unknown) => unknown): void {
@@ -264,7 +278,12 @@ export class TableTableJoinNode implements TableGetter {
     } catch (error) {
       return this.#failures.handle(error, key, value, oldValue);
     }
-    if (joined !== undefined || oldJoined !== undefined) next.receive(key, joined, oldJoined);
+    if (joined === undefined && oldJoined === undefined) return;
+    const record = this.#record;
+    const { timestampMs } = record;
+    record.timestampMs = Math.max(timestampMs, other.timestampOf(key));
+    next.receive(key, joined, oldJoined);
+    record.timestampMs = timestampMs;
   }
 
   #join(left: unknown, right: unknown, key: unknown): unknown {

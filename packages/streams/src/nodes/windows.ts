@@ -1,11 +1,10 @@
-import type { Windowed } from '@millrace/serde';
 import type { NodeOf } from '../plan/plan.ts';
 import type { Entry } from '../state/entry.ts';
 import type { CurrentRecord } from '../task/record-context.ts';
 import type { Failures, TaskCounts } from './failures.ts';
 import type { Receiver } from './receiver.ts';
 import { notPromise } from './stateless.ts';
-import type { StoredTable } from './stored-table.ts';
+import { windowedKey, type StoredTable } from './stored-table.ts';
 import { addTo } from './tables.ts';
 
 /**
@@ -129,9 +128,4 @@ export class WindowAggregateNode implements Receiver {
     }
     record.timestampMs = timestampMs;
   }
-}
-
-/** The key of an entry as it goes on. */
-export function windowedKey(entry: Entry, sizeMs: number): Windowed<unknown> {
-  return { key: entry.key, window: { startMs: entry.startMs, endMs: entry.startMs + sizeMs } };
 }

@@ -65,7 +65,6 @@ function withRepartitions(draft: Draft): PlanNode[] {
       name: `${rekey.name}-repartition`,
       inputs: [id],
       partitioner: undefined,
-      dropsNullKeys: true,
       numPartitions: undefined,
     });
     nodes.push({

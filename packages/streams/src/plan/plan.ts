@@ -142,8 +142,6 @@ export interface RepartitionNode extends NodeBase {
   readonly key: Serde<any>;
   readonly value: Serde<any>;
   readonly partitioner: PartitionerFunction | undefined;
-  /** After a re-key a null key is dropped and counted; an explicit repartition keeps it. */
-  readonly dropsNullKeys: boolean;
   /** undefined: as many as what it is co-partitioned with, or as its inputs have. */
   readonly numPartitions: number | undefined;
 }

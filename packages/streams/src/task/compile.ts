@@ -32,7 +32,7 @@ import {
   ToStreamNode,
 } from '../nodes/tables.ts';
 import { TimerQueue } from '../nodes/timers.ts';
-import { WindowAggregateNode, windowedKey } from '../nodes/windows.ts';
+import { WindowAggregateNode } from '../nodes/windows.ts';
 import { topicNameOf, type NodeOf, type Plan, type PlanNode, type SourceNode } from '../plan/plan.ts';
 import { CachedStore } from '../state/cached-store.ts';
 import { keyValueStore, windowStore } from '../state/facades.ts';
@@ -131,6 +131,7 @@ export class CompiledTask {
     return {
       get: (key) => getters.get(node)!.get(key),
       getPassedOn: (key) => getters.get(node)!.getPassedOn(key),
+      timestampOf: (key) => getters.get(node)!.timestampOf(key),
     };
   }
 
@@ -141,7 +142,7 @@ export class CompiledTask {
   #table(node: PlanNode & { readonly aggregation?: NodeOf<'aggregate'>['aggregation'] }, next: Receiver): StoredTable {
     const table = new StoredTable(this.#storeOf(node), this.record, next, {
       look: node.aggregation?.result,
-      keyOf: node.kind === 'windowAggregate' ? (entry) => windowedKey(entry, node.sizeMs) : undefined,
+      windowMs: node.kind === 'windowAggregate' ? node.sizeMs : 0,
     });
     this.tables.push({ node: node.id, table });
     this.#getters.set(node.id, table);
@@ -224,7 +225,7 @@ export class CompiledTask {
       }
       case 'repartition': {
         const topic = topicNameOf(node.topic, applicationId);
-        return [new RepartitionNode(node, topic, collector, record, failures, counts)];
+        return [new RepartitionNode(node, topic, collector, record, failures)];
       }
       case 'to':
         return [new ToNode(node.topic, node.partitioner, collector, record, failures)];
@@ -267,7 +268,7 @@ export class CompiledTask {
       }
       case 'tableTableJoin': {
         const tables = { left: this.#getterOf(node.inputs[0]!), right: this.#getterOf(node.inputs[1]!) };
-        const join = new TableTableJoinNode(node.joiner, node.join, tables, failures, this.#output(node));
+        const join = new TableTableJoinNode(node.joiner, node.join, tables, record, failures, this.#output(node));
         this.#getters.set(node.id, join);
         return [join.left, join.right];
       }
@@ -322,10 +323,9 @@ export class CompiledTask {
       kind: 'repartition',
       value: rowChangeSerde(node.value) as Serde<any>,
       partitioner: undefined,
-      dropsNullKeys: true,
       numPartitions: undefined,
     } as const;
-    const writer = new RepartitionNode(plan, topic, collector, this.record, failures, this.counts);
+    const writer = new RepartitionNode(plan, topic, collector, this.record, failures);
     const context = { topic, part: 'key', headers: this.record.headers } as const;
     const isSameKey = (a: unknown, b: unknown): boolean =>
       a === b || Buffer.compare(node.key.serialize(a, context), node.key.serialize(b, context)) === 0;

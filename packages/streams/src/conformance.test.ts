@@ -1,0 +1,201 @@
+import { readFileSync } from 'node:fs';
+import { json, nullable, string, topic, windowed, type Topic } from '@millrace/serde';
+import { describe, expect, it } from 'vitest';
+import {
+  hopping,
+  StreamsBuilder,
+  type KStream,
+  type StoredKTable,
+  type Topology,
+  type WindowedKTable,
+} from './index.ts';
+import { TestDriver } from './testing/index.ts';
+
+/** Inputs and expected outputs of Apache Kafka Streams' own tests, as facts: see fixtures/README.md. */
+interface Case {
+  readonly id: string;
+  readonly topology: any;
+  readonly steps: readonly Step[];
+}
+type Step =
+  | { readonly in: string; readonly key: unknown; readonly value: string | null; readonly ts: number }
+  | { readonly expect: string; readonly mode?: string; readonly records: readonly Expected[] };
+interface Expected {
+  readonly key: unknown;
+  readonly value: unknown;
+  readonly ts: number;
+}
+
+function casesOf(file: string): readonly Case[] {
+  const url = new URL(`../fixtures/${file}.json`, import.meta.url);
+  return (JSON.parse(readFileSync(url, 'utf8')) as { cases: Case[] }).cases;
+}
+
+/** Keys and values of the cases are text, numbers, and null in either place. */
+const anyTopic = <Name extends string>(name: Name): Topic<any, any, Name> =>
+  topic(name, { key: nullable(json<any>()), value: nullable(json<any>()) });
+const textTopic = <Name extends string>(name: Name): Topic<string, string | null, Name> =>
+  topic(name, { key: string, value: nullable(string) });
+
+/** Runs a case: outputs are read as the case names them, windowed keys printed as it does. */
+function run({ steps }: Case, topology: Topology, topics: Readonly<Record<string, Topic<any, any>>>): void {
+  using driver = new TestDriver(topology);
+  const unread = new Map<string, Expected[]>();
+  for (const [index, step] of steps.entries()) {
+    if ('in' in step) {
+      driver.pipeInput(topics[step.in]!, { key: step.key, value: step.value, timestampMs: step.ts });
+      continue;
+    }
+    const read = driver
+      .readRecords(topics[step.expect]!)
+      .map(({ key, value, timestampMs }) => ({ key, value, ts: timestampMs }));
+    const actual = [...(unread.get(step.expect) ?? []), ...read];
+    const count = step.mode === 'next' ? step.records.length : actual.length;
+    unread.set(step.expect, actual.slice(count));
+    const asPrinted = actual
+      .slice(0, count)
+      .map((record) => ({ ...record, key: printed(record.key, step.records[0]?.key) }));
+    expect(asPrinted, `step ${index}`).toEqual(step.records);
+  }
+}
+
+function printed(key: any, like: unknown): unknown {
+  if (typeof key !== 'object' || key === null) return key;
+  const { startMs, endMs } = key.window;
+  return typeof like === 'string' ? `[${key.key}@${startMs}/${endMs}]` : { key: key.key, start: startMs, end: endMs };
+}
+
+const hasVersionedTable = ({ topology }: Case): boolean => topology.table === 'versioned';
+
+describe('stream-table join', () => {
+  const [left, right, output] = [anyTopic('left'), anyTopic('right'), anyTopic('output')];
+  it.each(casesOf('stream-table-join').filter((one) => !hasVersionedTable(one)))('$id', (one) => {
+    const builder = new StreamsBuilder('stream-table');
+    const table = builder.table(right, { name: 'right' });
+    const stream = builder.stream(left);
+    const joiner = (l: string, r: string | undefined): string => `${l}-${r ?? 'null'}`;
+    const joined = one.topology.join === 'inner' ? stream.join(table, joiner) : stream.leftJoin(table, joiner);
+    joined.to(output);
+    run(one, builder.build(), { left, right, output });
+  });
+});
+
+describe('stream-stream join', () => {
+  const [left, right, output] = [anyTopic('left'), anyTopic('right'), anyTopic('output')];
+  const joiner = (l: string | undefined, r: string | undefined): string => `${l ?? 'null'}-${r ?? 'null'}`;
+  const identity = (value: any, key: any): { key: any; value: any } => ({ key, value });
+
+  it.each(casesOf('stream-stream-join'))('$id', (one) => {
+    const { before: beforeMs, after: afterMs, grace: graceMs } = one.topology.window;
+    const options = (name: string) => ({ name, beforeMs, afterMs, graceMs });
+    const builder = new StreamsBuilder('stream-stream');
+    let leftStream: KStream<any, any> = builder.stream(left);
+    let rightStream: KStream<any, any> = one.id.includes('SelfJoin') ? leftStream : builder.stream(right);
+    if (one.id.includes('Repartitioned')) {
+      const key = left.key;
+      leftStream = leftStream.map(identity, { name: 'left-again', key });
+      rightStream = rightStream
+        .flatMap((value, k) => [identity(value, k)], { name: 'right-again', key })
+        .selectKey((_, k) => k, { name: 'right-once-more', key });
+    }
+    const kind: string = one.topology.join;
+    if (kind === 'inner') leftStream.join(rightStream, joiner, options('join')).to(output);
+    else if (kind === 'left') leftStream.leftJoin(rightStream, joiner, options('join')).to(output);
+    else if (kind === 'outer') leftStream.outerJoin(rightStream, joiner, options('join')).to(output);
+    else leftStream.join(rightStream, joiner, options('one')).join(rightStream, joiner, options('two')).to(output);
+    run(one, builder.build(), { left, right, output });
+  });
+});
+
+describe('aggregate of a table', () => {
+  const output = topic('output', { key: string, value: json<unknown>() });
+  const groups: Readonly<Record<string, (value: string, key: string) => { key: any; value: any } | null>> = {
+    identity: (value, key) => ({ key, value }),
+    'key "null" -> (null,v); key "NULL" -> null pair; else (v,v)': (value, key) =>
+      key === 'null' ? { key: null, value } : key === 'NULL' ? null : { key: value, value },
+    '(v, v)': (value) => ({ key: value, value }),
+    '(key[0], key[1])': (_, key) => ({ key: key[0], value: key[1] }),
+  };
+
+  it.each(casesOf('table-aggregate').filter((one) => !hasVersionedTable(one)))('$id', (one) => {
+    const input = textTopic((one.steps[0] as { readonly in: string }).in);
+    const builder = new StreamsBuilder('table-aggregate');
+    const grouped = builder
+      .table(input, { name: 'table' })
+      .groupBy((value, key) => groups[one.topology.groupBy]!(value, key), { name: 'by', key: string });
+    const { aggregate } = one.topology;
+    let table: StoredKTable<string, unknown>;
+    if (aggregate === 'count') table = grouped.count({ name: 'n' });
+    else if (aggregate.startsWith('init "0"')) {
+      const subtract = (a: string, v: string): string => `${a}-${v}`;
+      table = grouped.aggregate(
+        () => '0',
+        (a, v) => `${a}+${v}`,
+        { name: 'n', subtract },
+      );
+    } else {
+      const subtract = (a: string, v: string): string => a.replaceAll(v, '');
+      table = grouped.aggregate(
+        () => '',
+        (a, v) => `${a}${v}`,
+        { name: 'n', subtract },
+      );
+    }
+    table.to(output);
+    run(one, builder.build(), { [input.name]: input, output });
+  });
+});
+
+describe('aggregate of a window', () => {
+  const ours = casesOf('windowed-aggregate').filter(({ topology }) => topology.window.type === 'hopping');
+
+  function windowTable(
+    builder: StreamsBuilder,
+    input: Topic<any, any>,
+    name: string,
+    one: Case,
+  ): WindowedKTable<string, string> {
+    const { size: sizeMs, advance: advanceMs, grace: graceMs } = one.topology.window;
+    const initial = one.topology.aggregate.startsWith('init "0"') ? '0' : '';
+    return builder
+      .stream(input)
+      .groupByKey()
+      .windowedBy(hopping({ sizeMs, advanceMs, graceMs }))
+      .aggregate(
+        (): string => initial,
+        (a, value) => `${a}+${value}`,
+        { name, emit: 'update' },
+      );
+  }
+
+  it.each(ours)('$id', (one) => {
+    const { size: sizeMs } = one.topology.window;
+    const isFinal = one.topology.emit === 'final';
+    const outputTopic = (name: string): Topic<any, any> =>
+      topic(name, { key: windowed(string, { sizeMs }), value: json<string>() });
+    const builder = new StreamsBuilder('windows');
+    const pass = (table: WindowedKTable<string, string>, to: Topic<any, any>): void =>
+      isFinal ? table.final().to(to) : table.to(to);
+    if (one.topology.processors === undefined) {
+      const input = textTopic((one.steps[0] as { readonly in: string }).in);
+      const output = outputTopic('output');
+      pass(windowTable(builder, input, 'windows', one), output);
+      return run(one, builder.build(), { [input.name]: input, output });
+    }
+    const topics = {
+      left: textTopic('left'),
+      right: textTopic('right'),
+      processor0: outputTopic('processor0'),
+      processor1: outputTopic('processor1'),
+      processor2: outputTopic('processor2'),
+    };
+    const left = windowTable(builder, topics.left, 'left', one);
+    const right = windowTable(builder, topics.right, 'right', one);
+    pass(left, topics.processor0);
+    pass(right, topics.processor1);
+    left.join(right, (l, r) => `${l}%${r}`).to(topics.processor2);
+    // Final results are streams here, so a join of the two tables passes on updates, as in the other case.
+    const steps = one.steps.filter((step) => !isFinal || 'in' in step || step.expect !== 'processor2');
+    run({ ...one, steps }, builder.build(), topics);
+  });
+});
