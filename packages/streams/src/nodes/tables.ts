@@ -268,7 +268,14 @@ export class TableTableJoinNode implements TableGetter {
     return Math.max(this.#leftTable.timestampOf(key), this.#rightTable.timestampOf(key));
   }
 
-  #pass(next: Receiver, key: unknown, value: unknown, oldValue: unknown, join: (row: unknown) => unknown): void {
+  #pass(
+    next: Receiver,
+    key: unknown,
+    value: unknown,
+    oldValue: unknown,
+    join: (row: unknown) => unknown,
+    other: TableGetter,
+  ): void {
     let joined: unknown;
     let oldJoined: unknown;
     try {

@@ -41,11 +41,12 @@ export class CrashingEndpoint implements Endpoint {
         if (this.#isDead) return;
         const isLast = ++this.frameCount >= this.#crash.atFrame;
         if (!isLast || this.#crash.isDelivered) channel.send(frame);
-        if (isLast) this.kill();
+        if (isLast) this.kill(this.#crash.isDelivered ? channel : undefined);
       },
       onFrame: (listener) =>
         channel.onFrame((frame) => {
-          if (!this.#isDead) listener(frame);
+          if (this.#isDead) channel.close();
+          else listener(frame);
         }),
       onClose: (listener) => {
         closeListeners.push(listener);
@@ -59,12 +60,12 @@ export class CrashingEndpoint implements Endpoint {
     };
   }
 
-  kill(): void {
+  /** @param sending its last frame is on the way: it stays open until that is answered */
+  kill(sending?: Channel): void {
     if (this.#isDead) return;
     this.#isDead = true;
     for (const [channel, closeListeners] of this.#channels) {
-      // A frame that was sent has left the process: it arrives before the connection is seen to close.
-      channel.close();
+      if (channel !== sending) channel.close();
       for (const listener of closeListeners) listener(new NetworkError('Lost', 'a dead process', 0));
     }
     this.#tell();
