@@ -43,7 +43,7 @@ export async function scanBatches(
       if (sizeBytes < batchHeaderBytes || position + start + sizeBytes > options.to) return position + start;
       if (start + sizeBytes > filled) break; // goes on behind the buffer
       if (buffer[start + 16] !== 2) return position + start;
-      const header = options.checksCrc ? validOrNull(buffer, start) : readBatchHeader(buffer, start);
+      const header = headerOrNull(buffer, start, options.checksCrc);
       if (header === null) return position + start;
       if (visit({ header, bytes: buffer, start, position: position + start }) === false) return position + start;
       start += sizeBytes;
@@ -58,10 +58,11 @@ export async function scanBatches(
   return position;
 }
 
-function validOrNull(bytes: Uint8Array, start: number): BatchHeader | null {
+/** null: there is no batch here, whatever is wrong with it. */
+export function headerOrNull(bytes: Uint8Array, start: number, checksCrc: boolean): BatchHeader | null {
   try {
-    return validateBatch(bytes, start);
+    return checksCrc ? validateBatch(bytes, start) : readBatchHeader(bytes, start);
   } catch {
-    return null; // whatever is wrong with it: the walk ends here
+    return null;
   }
 }

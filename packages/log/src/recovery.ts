@@ -152,11 +152,11 @@ class Recovery {
   #firstToScan(recoveryPoint: number): number {
     const segments = this.#segments;
     for (let i = 0; i < segments.length - 1; i++) {
-      if (segments[i + 1]!.baseOffset > recoveryPoint || !segments[i]!.hasIndexFiles()) return i;
+      const endOffset = segments[i + 1]!.baseOffset;
+      if (endOffset > recoveryPoint || !segments[i]!.checkIndexEnds(endOffset)) return i;
     }
     const last = segments.length - 1;
-    const isTrusted =
-      recoveryPoint === Infinity && segments[last]!.hasIndexFiles() && segments[last]!.hasSoundIndexes();
+    const isTrusted = recoveryPoint === Infinity && segments[last]!.hasSoundIndexes();
     return isTrusted ? last + 1 : last;
   }
 

@@ -1,4 +1,5 @@
 import { batchHeaderBytes, readBatchHeader } from '@millrace/protocol';
+import { headerOrNull } from './batch-scan.ts';
 import { CorruptLogError } from './errors.ts';
 import { suffixes } from './file-names.ts';
 import type { Segment } from './segment.ts';
@@ -24,6 +25,7 @@ export interface FindOptions {
 export async function findBatches(segment: Segment, options: FindOptions): Promise<FoundBatches | null> {
   let position = segment.offsetIndex().positionFor(options.offset);
   let wanted = options.maxBytes + options.indexIntervalBytes;
+  let isByIndex = position > 0;
   for (;;) {
     const available = Math.min(Math.max(wanted, batchHeaderBytes), segment.sizeBytes - position);
     if (available <= 0) return null;
@@ -31,6 +33,12 @@ export async function findBatches(segment: Segment, options: FindOptions): Promi
     if ((await segment.read(chunk, position)) < available) {
       throw new CorruptLogError(segment.path(suffixes.log), `It is shorter than it was at position ${position}.`);
     }
+    if (isByIndex && !endsBefore(chunk, options.offset)) {
+      position = 0; // the index is damaged, so walk
+      isByIndex = false;
+      continue;
+    }
+    isByIndex = false;
     let at = 0;
     while (available - at >= batchHeaderBytes) {
       const header = readBatchHeader(chunk, at);
@@ -51,6 +59,18 @@ export async function findBatches(segment: Segment, options: FindOptions): Promi
     }
     position += at;
   }
+}
+
+/** Whether there is a batch where the index says, and one that ends as the index says. */
+function endsBefore(chunk: Uint8Array, offset: number): boolean {
+  if (chunk.length < batchHeaderBytes) return false;
+  const header = headerOrNull(chunk, 0, false);
+  return (
+    header !== null &&
+    header.magic === 2 &&
+    header.sizeBytes >= batchHeaderBytes &&
+    header.baseOffset + header.lastOffsetDelta <= offset
+  );
 }
 
 /** From a batch that is whole in the chunk on: all that follow whole, within the limits. */

@@ -207,16 +207,28 @@ export class Segment {
     }
   }
 
-  /** Whether both indexes are on disk and of a plausible size; what is in them is looked at when they are read. */
-  hasIndexFiles(): boolean {
-    const offsetIndex = this.#files.stat(this.path(suffixes.offsetIndex));
-    const timeIndex = this.#files.stat(this.path(suffixes.timeIndex));
-    return (
-      offsetIndex !== undefined &&
-      timeIndex !== undefined &&
-      offsetIndex.sizeBytes % offsetIndexEntryBytes === 0 &&
-      timeIndex.sizeBytes % timeIndexEntryBytes === 0
-    );
+  /**
+   * Whether both indexes are there and end as they must; the rest is looked at when they are read. Learns the largest
+   * timestamp on the way.
+   */
+  checkIndexEnds(endOffset: number): boolean {
+    const maxDelta = endOffset - 1 - this.baseOffset;
+    const offsets = this.#lastEntry(suffixes.offsetIndex, offsetIndexEntryBytes);
+    const times = this.#lastEntry(suffixes.timeIndex, timeIndexEntryBytes);
+    if (offsets === undefined || times === undefined) return false;
+    if (offsets !== null) {
+      const delta = offsets.getInt32(0);
+      const position = offsets.getInt32(4);
+      if (delta < 0 || delta > maxDelta || position <= 0 || position >= this.#sizeBytes) return false;
+    }
+    if (times !== null) {
+      const delta = times.getInt32(8);
+      if (delta < 0 || delta > maxDelta) return false;
+      this.#largestTimestampMs = Number(times.getBigInt64(0));
+      this.#offsetOfLargestTimestamp = this.baseOffset + delta;
+    }
+    this.#knowsTimestamps = true;
+    return true;
   }
 
   /** The indexes as they are on disk are sound. Reads them. */
@@ -291,6 +303,21 @@ export class Segment {
     if (this.#uses > 0 || this.#file === undefined) return;
     this.#file.close();
     this.#file = undefined;
+  }
+
+  /** null: the index is empty. undefined: it is missing or cut short. */
+  #lastEntry(suffix: string, entryBytes: number): DataView | null | undefined {
+    const sizeBytes = this.#files.stat(this.path(suffix))?.sizeBytes;
+    if (sizeBytes === undefined || sizeBytes % entryBytes !== 0) return undefined;
+    if (sizeBytes === 0) return null;
+    const bytes = new Uint8Array(entryBytes);
+    const file = this.#files.open(this.path(suffix), 'read');
+    try {
+      file.readSync(bytes, sizeBytes - entryBytes);
+    } finally {
+      file.close();
+    }
+    return new DataView(bytes.buffer);
   }
 
   #readTimeIndex(): TimeIndex {
