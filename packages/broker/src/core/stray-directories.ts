@@ -14,7 +14,7 @@ export function clearStrays(options: {
   const { directory, files, logger, expected } = options;
   for (const name of files.list(directory)) {
     const path = `${directory}/${name}`;
-    if (/-delete$/.test(name)) {
+    if (name.endsWith('-delete')) {
       files.remove(path); // a deletion that had begun
       continue;
     }

@@ -191,6 +191,7 @@ describe('Produce', () => {
     const topicData = [{ name: 'nowhere', partitionData: [{ index: 0, records: batchOf(['a']) }] }];
     test.client.post(apis.produce, 9, { acks: 0, timeoutMs: 1000, topicData });
     await test.client.closed;
+    expect(test.client.answered).toEqual([]);
   });
 
   it('refuses clients that write to internal topics', async () => {

@@ -38,8 +38,10 @@ export function metadata(services: KafkaServices): Handler {
     const wanted = withoutDuplicates(request.topics ?? [], context.apiVersion);
     const mayCreate = request.allowAutoTopicCreation && config['auto.create.topics.enable'];
     const found = wanted.map((each) => lookUp(services, each, { mayCreate, nodeId, operations }));
-    if (found.some((each) => each instanceof Promise)) return Promise.all(found).then(respond);
-    return respond(found as TopicResponse[]);
+    const known: TopicResponse[] = [];
+    for (const each of found) if (!(each instanceof Promise)) known.push(each);
+    if (known.length === found.length) return respond(known);
+    return Promise.all(found.map((each) => Promise.resolve(each))).then(respond);
   });
 }
 

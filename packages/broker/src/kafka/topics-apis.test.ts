@@ -196,6 +196,7 @@ describe('ApiVersions', () => {
       await using test = await TestBroker.open();
       test.client.sendBytes(Buffer.from([0, 0, 0, frame.length, ...frame]));
       await test.client.closed;
+      expect(test.client.answered).toEqual([]);
     }
   });
 });
