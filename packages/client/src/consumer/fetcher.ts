@@ -300,8 +300,13 @@ export class Fetcher {
     if (this.#isClosed) return;
     const { clock, random } = this.#cluster.platform;
     const waitMs = retryBackoffMs * (0.8 + 0.4 * random.next());
-    for (const partition of partitions) partition.mutedUntilMs = clock.monotonic() + waitMs;
-    clock.after(waitMs, () => this.wake());
+    const untilMs = clock.monotonic() + waitMs;
+    for (const partition of partitions) partition.mutedUntilMs = untilMs;
+    clock.after(waitMs, () => {
+      // A timer may fire a little before its time by the monotonic clock.
+      for (const partition of partitions) if (partition.mutedUntilMs === untilMs) partition.mutedUntilMs = 0;
+      this.wake();
+    });
   }
 
   /** Thrown by the next `take`. */

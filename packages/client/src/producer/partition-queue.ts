@@ -30,6 +30,8 @@ export class PartitionQueue {
   #identity: ProducerIdentity | undefined;
   #nextSequence = 0;
   #ackedSequenceEnd = 0;
+  /** The broker knows this identity. */
+  #hasAcked = false;
   #lastAckedOrder = -1;
   /** `refused`: the broker surely lacks a batch. `unknown`: nobody knows; only a new epoch helps. */
   #gap: 'none' | 'refused' | 'unknown' = 'none';
@@ -76,7 +78,7 @@ export class PartitionQueue {
     if (hasInFlight && (this.retries.length > 0 || this.#gap !== 'none' || this.#inFlightLeader !== leader)) {
       return undefined;
     }
-    if (this.inFlight.length >= this.#maxInFlight) return undefined;
+    if (this.inFlight.length >= this.#inFlightLimit(identity)) return undefined;
     const isRetry = this.retries.length > 0;
     const batch = this.retries[0] ?? this.sealed[0] ?? (this.open && isDue(this.open) ? this.open : undefined);
     if (batch === undefined) return undefined;
@@ -100,6 +102,7 @@ export class PartitionQueue {
 
   acknowledged(batch: ProducerBatch, baseOffset: number): void {
     this.#landed(batch);
+    if (batch.identity === this.#identity) this.#hasAcked = true;
     if (baseOffset !== -1) {
       this.ackedEndOffset = Math.max(this.ackedEndOffset ?? 0, baseOffset + batch.recordCount);
     }
@@ -163,6 +166,14 @@ export class PartitionQueue {
     return batches;
   }
 
+  /**
+   * A broker takes any sequence of a producer that it does not know. So a first batch goes alone: were it refused, by a leader
+   * that is only just being elected, those behind it would be written in front of it. (Observed with Apache Kafka 4.4.)
+   */
+  #inFlightLimit(identity: ProducerIdentity | undefined): number {
+    return identity === undefined || this.#hasAcked ? this.#maxInFlight : 1;
+  }
+
   #landed(batch: ProducerBatch): void {
     const i = this.inFlight.indexOf(batch);
     assert(i !== -1, 'an answer belongs to a batch in flight');
@@ -182,6 +193,7 @@ export class PartitionQueue {
     if (this.retries.some((batch) => batch.isOutcomeUnknown)) return true;
     if (this.#identity !== identity) {
       this.#identity = identity;
+      this.#hasAcked = false;
       this.#ackedSequenceEnd = 0;
     } else if (this.#gap === 'unknown') {
       return false;
@@ -200,6 +212,7 @@ export class PartitionQueue {
   #adopt(identity: ProducerIdentity): boolean {
     if (this.inFlight.length > 0) return false;
     this.#identity = identity;
+    this.#hasAcked = false;
     this.#nextSequence = 0;
     this.#ackedSequenceEnd = 0;
     this.#gap = 'none';

@@ -336,8 +336,13 @@ export class Sender {
       return this.wake();
     }
     const waitMs = ms * (0.8 + 0.4 * random.next());
-    queue.mutedUntilMs = clock.monotonic() + waitMs;
-    clock.after(waitMs, () => this.wake());
+    const untilMs = clock.monotonic() + waitMs;
+    queue.mutedUntilMs = untilMs;
+    clock.after(waitMs, () => {
+      // A timer may fire a little before its time by the monotonic clock.
+      if (queue.mutedUntilMs === untilMs) queue.mutedUntilMs = 0;
+      this.wake();
+    });
   }
 
   #pause(): Promise<void> {

@@ -31,6 +31,8 @@ export class ScriptedBroker implements InProcessEndpoint {
   readonly topics: Map<string, number> = new Map();
   /** Names of the APIs that were called, in order, less the ones that every client calls. */
   readonly calls: string[] = [];
+  /** Names of all APIs, when their requests arrived: a connection's next one is looked at when the last is answered. */
+  readonly arrivals: string[] = [];
   dialCount = 0;
   readonly #clock: Clock;
   readonly #handlers = new Map<number, Handler<ApiSchema>>();
@@ -69,6 +71,7 @@ export class ScriptedBroker implements InProcessEndpoint {
     this.#channels.add(ours);
     let turn: Promise<void> = Promise.resolve();
     ours.onFrame((frame) => {
+      this.arrivals.push(apiOf(decodeRequestHeader(frame).apiKey)!.name);
       turn = turn.then(() => this.#answer(ours, frame));
     });
     ours.onClose(() => this.#channels.delete(ours));
