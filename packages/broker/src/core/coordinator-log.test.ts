@@ -30,10 +30,12 @@ it('is a compacted internal topic, made when the first group or transaction need
   await test.client.request(apis.findCoordinator, 4, { keyType: 0, coordinatorKeys: ['g'] });
   expect(await internalTopics()).toEqual([['__consumer_offsets', 3]]);
   await test.client.request(apis.findCoordinator, 4, { keyType: 1, coordinatorKeys: ['t'] });
-  expect((await internalTopics()).toSorted()).toEqual([
-    ['__consumer_offsets', 3],
-    ['__transaction_state', 2],
-  ]);
+  expect(new Map(await internalTopics())).toEqual(
+    new Map([
+      ['__consumer_offsets', 3],
+      ['__transaction_state', 2],
+    ]),
+  );
   const { results } = await test.client.request(apis.describeConfigs, 4, {
     resources: ['__consumer_offsets', '__transaction_state'].map((resourceName) => ({
       resourceType: 2,
