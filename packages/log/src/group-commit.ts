@@ -72,10 +72,11 @@ export class GroupCommit {
     this.#clock = options.clock;
     this.#logger = options.logger ?? silentLogger;
     this.#onFailure = options.onFailure;
-    this.#intervalMs = options.flush.startsWith('interval:') ? Number(options.flush.slice('interval:'.length)) : 0;
-    if (!Number.isFinite(this.#intervalMs) || this.#intervalMs < 0) {
-      throw new RangeError(`flush is '${options.flush}': use 'commit', 'os' or 'interval:MS' with MS above 0`);
+    const interval = /^interval:(\d+)$/.exec(options.flush)?.[1];
+    if (interval === undefined && options.flush !== 'commit' && options.flush !== 'os') {
+      throw new RangeError(`flush is '${options.flush}': use 'commit', 'os' or 'interval:MS' with whole milliseconds`);
     }
+    this.#intervalMs = Number(interval ?? 0);
   }
 
   /** The disk's failure, if it has failed: nothing more is written. */

@@ -57,6 +57,11 @@ export class OffsetIndex {
     return low === 0 ? 0 : this.#entries[low * 2 - 1]!;
   }
 
+  /** −1: there is no entry. */
+  get lastOffset(): number {
+    return this.#count === 0 ? -1 : this.baseOffset + this.#entries[this.#count * 2 - 2]!;
+  }
+
   /** Position of the last entry; 0 when there is none. */
   get lastPosition(): number {
     return this.#count === 0 ? 0 : this.#entries[this.#count * 2 - 1]!;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { File, FileSystem } from '@millrace/platform';
 import { readBatchHeader, batchHeaderBytes, type BatchHeader } from '@millrace/protocol';
+import { headerOrNull } from './batch-scan.ts';
 import { segmentFileName, suffixes } from './file-names.ts';
 import { OffsetIndex } from './offset-index.ts';
 import { TimeIndex } from './time-index.ts';
@@ -231,10 +232,17 @@ export class Segment {
     return true;
   }
 
-  /** The indexes as they are on disk are sound. Reads them. */
+  /** The indexes as they are on disk are sound, and lead to a batch. Reads them. */
   hasSoundIndexes(): boolean {
+    const index = OffsetIndex.read(this.#files, this.path(suffixes.offsetIndex), this.baseOffset, this.#sizeBytes);
+    if (index === undefined) return false;
+    if (index.lastOffset >= 0) {
+      const bytes = new Uint8Array(batchHeaderBytes);
+      this.file().readSync(bytes, index.lastPosition);
+      const header = headerOrNull(bytes, 0, false);
+      if (header === null || header.baseOffset + header.lastOffsetDelta !== index.lastOffset) return false;
+    }
     return (
-      OffsetIndex.read(this.#files, this.path(suffixes.offsetIndex), this.baseOffset, this.#sizeBytes) !== undefined &&
       TimeIndex.read(this.#files, this.path(suffixes.timeIndex), this.baseOffset) !== undefined &&
       readTxnIndex(this.#files, this.path(suffixes.txnIndex)) !== undefined
     );
