@@ -69,6 +69,7 @@ export class LogHarness {
   tailCache: TailCache;
   config: LogConfig;
   readonly directory: string;
+  readonly topicId: string;
   readonly #flush: FlushMode;
   readonly #tailCacheBytes: number;
 
@@ -79,6 +80,7 @@ export class LogHarness {
       readonly flush?: FlushMode | undefined;
       readonly tailCacheBytes?: number | undefined;
       readonly directory?: string | undefined;
+      readonly topicId?: string | undefined;
       readonly clock?: VirtualClock | undefined;
     } = {},
   ) {
@@ -86,6 +88,7 @@ export class LogHarness {
     this.clock = options.clock ?? new VirtualClock(1_000_000);
     this.config = { ...defaultLogConfig, ...options.config };
     this.directory = options.directory ?? '/data/orders-0';
+    this.topicId = options.topicId ?? 'AAAAAAAAAAAAAAAAAAAAAQ';
     this.#flush = options.flush ?? 'commit';
     this.#tailCacheBytes = options.tailCacheBytes ?? 1_048_576;
     this.commits = this.#newCommits();
@@ -100,7 +103,7 @@ export class LogHarness {
       topic: 'orders',
       partition: 0,
       directory: this.directory,
-      topicId: 'AAAAAAAAAAAAAAAAAAAAAQ',
+      topicId: this.topicId,
       files: this.files,
       clock: this.clock,
       commits: this.commits,
