@@ -37,8 +37,13 @@ export class UnsupportedFieldError extends MillraceError {
 /** A record batch fails its checks: length, CRC, or records that lie about their lengths. Kafka's error 2. */
 export class CorruptBatchError extends MillraceError {
   readonly code = 'CORRUPT_MESSAGE';
-  constructor(what: string, context: Readonly<Record<string, unknown>> = {}, cause?: unknown) {
-    super(`${what}. The bytes are damaged: fetch or send them again.`, { context, retriable: true, cause });
+  constructor(
+    what: string,
+    context: Readonly<Record<string, unknown>> = {},
+    cause?: unknown,
+    remedy = 'The bytes are damaged: fetch or send them again.',
+  ) {
+    super(`${what}. ${remedy}`, { context, retriable: true, cause });
   }
 }
 

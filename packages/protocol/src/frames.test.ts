@@ -298,9 +298,9 @@ describe('what cannot be read', () => {
   it('a count of elements that the rest of the frame cannot hold is refused before memory is taken for it', () => {
     const before = process.memoryUsage().heapUsed;
     // Three bytes are left: room for no topic name of two, or for one, but not 2^31 − 1.
-    expect(() => read(1, '7fffffff 000000')).toThrow(isProtocolError);
-    expect(() => read(1, '00000002 000000')).toThrow(isProtocolError);
-    expect(() => read(9, 'ffffffff07 000000')).toThrow(isProtocolError);
+    expect(() => read(1, '7fffffff 000000')).toThrow('claims 2147483647 elements, but 3 bytes are left');
+    expect(() => read(1, '00000002 000000')).toThrow('claims 2 elements, but 3 bytes are left');
+    expect(() => read(9, 'ffffffff07 000000')).toThrow('claims 2147483646 elements, but 3 bytes are left');
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(10_000_000);
   });
 
@@ -312,8 +312,8 @@ describe('what cannot be read', () => {
   });
 
   it('varints above 32 bits', () => {
-    expect(() => read(9, 'ffffffff1f')).toThrow(isProtocolError);
-    expect(() => read(9, '8080808080808000')).toThrow(isProtocolError);
+    expect(() => read(9, 'ffffffff1f')).toThrow('has a varint of more than 32 bits');
+    expect(() => read(9, '8080808080808000')).toThrow('has a varint of more than 32 bits');
   });
 
   it('bytes left over', () => {
@@ -350,7 +350,7 @@ describe('what cannot be read', () => {
     const read3 = (tags: string) => decodeResponse(apis.apiVersions, 3, bytes(`00000005 0000 01 00000000 ${tags}`));
     expect(read3('01 01 08 0000000000000009').finalizedFeaturesEpoch).toBe(9);
     expect(() => read3('01 01 09 0000000000000009')).toThrow(isProtocolError);
-    expect(() => read3('01 01 09 0000000000000009 00')).toThrow(isProtocolError);
+    expect(() => read3('01 01 09 0000000000000009 00')).toThrow('leaves 1 bytes of its tag unread');
     expect(() => read3('01 01 07 0000000000000009')).toThrow(isProtocolError);
     expect(() => read3('01 63 09 0000000000000009')).toThrow(isProtocolError);
   });
@@ -440,6 +440,17 @@ describe('what cannot be written', () => {
     expect(() => encodeRequest(apis.heartbeat, 4, header, { ...good, generationId: 2 ** 31 })).toThrow(isProtocolError);
     expect(sent(encodeRequest(apis.heartbeat, 4, header, good))).toBe(expected);
   });
+});
+
+it('gives each message defaults of its own, which may be changed', () => {
+  const read = () => decodeResponse(apis.apiVersions, 0, bytes('00000005 0000 00000000'));
+  const first = read();
+  first.supportedFeatures.push({ name: 'x', minVersion: 0, maxVersion: 1 });
+  expect(read().supportedFeatures).toEqual([]);
+  const fetched = () =>
+    decodeResponse(apis.produce, 0, bytes("00000005 00000001 0001't' 00000001 00000000 0000 0000000000000007"));
+  fetched().responses[0]!.partitionResponses[0]!.currentLeader.leaderId = 9;
+  expect(fetched().responses[0]!.partitionResponses[0]!.currentLeader).toEqual({ leaderId: -1, leaderEpoch: -1 });
 });
 
 it('finds an API by its key', () => {

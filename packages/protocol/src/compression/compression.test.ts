@@ -242,6 +242,14 @@ describe('lz4', () => {
     expect(compressed.toString('hex')).toBe('04224d18' + '604082' + '03000080' + '616263' + '00000000');
   });
 
+  it('ends a block on five literals, as the format demands', () => {
+    // A literal, a match of 94 that overlaps itself, five literals.
+    const block = '1f 61 0100 4b 50 6161616161'.replaceAll(' ', '');
+    expect(Buffer.from(compress('lz4', Buffer.alloc(100, 'a'))).toString('hex')).toBe(
+      `04224d18604082${'0b000000'}${block}00000000`,
+    );
+  });
+
   it('reads a block by hand: literals, a match that overlaps itself, last literals', () => {
     const frame = '04224d18 604082 0a000000 15 61 0100 50 6263646566 00000000';
     expect(Buffer.from(decompress('lz4', hex(frame), 100)).toString()).toBe('a'.repeat(10) + 'bcdef');

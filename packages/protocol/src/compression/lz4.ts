@@ -20,7 +20,7 @@ const header: Uint8Array = Uint8Array.of(0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x8
 const storedBit = 0x8000_0000;
 const maxBlockBytes: Readonly<Record<number, number>> = { 4: 65_536, 5: 262_144, 6: 1_048_576, 7: 4_194_304 };
 
-/** Measured on Node 20, 16 KiB of JSON: 319 MB/s in, 587 MB/s out. */
+/** Measured on a busy machine, 16 KiB of JSON, Node 20 and 24: 230 and 500 MB/s in, 460 and 510 out; noise goes by at 3 GB/s. */
 export function lz4Compress(bytes: Uint8Array): Uint8Array {
   const blockCount = Math.ceil(bytes.length / blockBytes);
   const bound = header.length + 4 + blockCount * 4 + lz4BlockBound(bytes.length) + blockCount * 16;
