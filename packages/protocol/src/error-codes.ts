@@ -143,6 +143,7 @@ export const errorCodes = {
 /** `OFFSET_OUT_OF_RANGE`: Kafka's name of an error. */
 export type ErrorName = keyof typeof errorCodes;
 
+/** What Kafka says of an error code. */
 export interface ErrorInfo {
   readonly code: number;
   readonly name: ErrorName;

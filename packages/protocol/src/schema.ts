@@ -25,6 +25,7 @@ export type PrimitiveType =
 /** `'3+'`, `'0-2'`, `'4'`; `'none'`. */
 export type VersionRange = `${number}+` | `${number}-${number}` | `${number}` | 'none';
 
+/** A field of a message or struct. */
 export interface Field {
   readonly name: string;
   /** A primitive, or a struct's fields. */
@@ -45,6 +46,7 @@ export interface Field {
   readonly isClamped?: true;
 }
 
+/** A message in all its versions. */
 export interface MessageSchema {
   readonly name: string;
   readonly validVersions: VersionRange;
@@ -52,6 +54,7 @@ export interface MessageSchema {
   readonly fields: readonly Field[];
 }
 
+/** An API: what is asked and what is answered. */
 export interface ApiSchema {
   readonly key: number;
   /** Kafka's name: `Produce`, `ListOffsets`. */

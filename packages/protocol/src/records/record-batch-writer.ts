@@ -6,6 +6,7 @@ import { batchHeaderBytes, compressionBits, lengthPrefixBytes, setCrc, setInt64,
 import type { HeaderEntry, RecordReader } from './record-reader.ts';
 import { varintBytes, writeVarint } from './varint.ts';
 
+/** What stands in the header of a batch besides its records. */
 export interface CloseBatchOptions {
   /** Default `'none'`. */
   readonly compression?: CompressionType | undefined;

@@ -2,6 +2,7 @@ import { decompress } from '../compression/compression.ts';
 import { CorruptBatchError } from '../errors.ts';
 import { attributesOf, batchHeaderBytes, readBatchHeader, type BatchHeader } from './batch.ts';
 
+/** A header of a record. Names may repeat. */
 export type HeaderEntry = readonly [name: string, value: Uint8Array | null];
 
 const defaultMaxInflatedBytes = 104_857_600;
