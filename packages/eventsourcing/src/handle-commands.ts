@@ -1,18 +1,11 @@
 import { createHash } from 'node:crypto';
 import { json, recordHeaders, string, topic, type SerdeContext, type Topic } from '@millrace/serde';
-import type {
-  ErrorPolicy,
-  KeyValueStore,
-  KeyValueView,
-  KStream,
-  ProcessorStore,
-  RecordContext,
-  StreamsBuilder,
-} from '@millrace/streams';
+import type { ErrorPolicy, KeyValueStore, KStream, RecordContext, StreamsBuilder } from '@millrace/streams';
 import { aggregateSerde } from './aggregate-serde.ts';
 import { decideOn, type Aggregate, type Decider, type Typed } from './decider.ts';
 import { InvalidCommandError } from './errors.ts';
 import { headerNames, metadataOf } from './message-metadata.ts';
+import { storeById, type StoreById } from './string-keyed.ts';
 import { encodeEvents, replies, type ReplyRecord } from './replies.ts';
 
 export interface HandleOptions {
@@ -26,7 +19,7 @@ export interface HandledCommands<E extends Typed, S> {
   /** The new events, each with its metadata in its headers. */
   readonly events: KStream<string, E>;
   /** For `app.view` and the test driver: aggregates by id. */
-  readonly state: ProcessorStore<string, KeyValueView<string, Aggregate<S>>, KeyValueStore<string, Aggregate<S>>>;
+  readonly state: StoreById<Aggregate<S>>;
 }
 
 /** A command with what its headers say. */
@@ -76,11 +69,7 @@ export function handleCommands<C extends Typed, E extends Typed, S, R extends st
 ): HandledCommands<E, S> {
   const { name } = decider;
   const { idempotencyMs = 24 * 3_600_000, onError } = options;
-  const state = builder.keyValueStore<string, Aggregate<S>>({
-    name: `${name}-state-${decider.stateVersion}`,
-    key: string,
-    value: aggregateSerde(decider.state),
-  });
+  const state = storeById(builder, `${name}-state-${decider.stateVersion}`, aggregateSerde(decider.state));
   const ids = builder.keyValueStore<readonly [string, string], Remembered>({
     name: `${name}-command-ids`,
     key: json<readonly [string, string]>(),

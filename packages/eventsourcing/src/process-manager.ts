@@ -26,14 +26,14 @@ export type ProcessInput<E extends Typed> =
 export interface ProcessTools {
   /** Of the process. */
   readonly id: string;
-  send<C extends Typed, E extends Typed, S, R extends string>(
+  readonly send: <C extends Typed, E extends Typed, S, R extends string>(
     decider: Decider<C, E, S, R>,
     id: string,
     command: NoInfer<C>,
-  ): Action;
+  ) => Action;
   /** Sets off `afterMs` after the time of what is reacted to, by the wall clock. Set again, it moves. */
-  setTimeout(name: string, afterMs: number): Action;
-  clearTimeout(name: string): Action;
+  readonly setTimeout: (name: string, afterMs: number) => Action;
+  readonly clearTimeout: (name: string) => Action;
 }
 
 export interface Action {

@@ -1,6 +1,7 @@
-import { json, string, type Serde, type Topic } from '@millrace/serde';
-import type { KeyValueStore, KeyValueView, KStream, Literals, ProcessorStore, StreamsBuilder } from '@millrace/streams';
+import { json, type Serde, type Topic } from '@millrace/serde';
+import type { KStream, Literals, StreamsBuilder } from '@millrace/streams';
 import type { Typed } from './decider.ts';
+import { rekeyById, storeById, type StoreById } from './string-keyed.ts';
 import { metadataOf, type MessageMetadata } from './message-metadata.ts';
 
 type OfType<E, T> = Extract<E, { readonly type: T }>;
@@ -30,7 +31,7 @@ export interface ProjectionSpec<E extends Typed, Row> {
 }
 
 /** Rows of a projection: `app.view`, the test driver and `openView` read them. */
-export type ProjectedRows<Row> = ProcessorStore<string, KeyValueView<string, Row>, KeyValueStore<string, Row>>;
+export type ProjectedRows<Row> = StoreById<Row>;
 
 /** Adds a read model to a plan: each event changes a row. */
 export function projection<E extends Typed, Row>(
@@ -39,7 +40,7 @@ export function projection<E extends Typed, Row>(
 ): ProjectedRows<Row> {
   const { from, id, initial, on } = spec;
   const name = `${spec.name}-v${spec.version}`;
-  const rows = builder.keyValueStore<string, Row>({ name, key: string, value: spec.value ?? json<Row>() });
+  const rows = storeById(builder, name, spec.value ?? json<Row>());
   const events = 'kind' in from ? from : builder.stream(from);
   const byRow =
     id === undefined
@@ -49,7 +50,7 @@ export function projection<E extends Typed, Row>(
             const key = id(event, aggregateId);
             return key === null ? [] : [{ key, value: event }];
           },
-          { name: `${name}-by-id`, key: string, value: spec.event ?? json<E>() },
+          rekeyById(`${name}-by-id`, spec.event ?? json<E>()),
         );
   byRow.process<never, { readonly rows: typeof rows }>({
     name: `${name}-project`,
@@ -69,5 +70,6 @@ type Handler<E, Row> = (row: Row, event: E, metadata: MessageMetadata) => Row | 
 
 /** The handler of an event's own type: which the type system knows, but not how to look it up. */
 function handlerOf<E extends Typed, Row>(on: Handlers<E, Row>, event: E): Handler<E, Row> | undefined {
-  return Object.hasOwn(on, event.type) ? (on as Readonly<Record<string, Handler<E, Row>>>)[event.type] : undefined;
+  const handlers = on as { readonly [type: string]: unknown };
+  return Object.hasOwn(on, event.type) ? (handlers[event.type] as Handler<E, Row>) : undefined;
 }

@@ -1,16 +1,10 @@
 import assert from 'node:assert/strict';
 import { json, string, type Serde, type Topic, type TopicSink } from '@millrace/serde';
-import type {
-  KeyValueStore,
-  KeyValueView,
-  KStream,
-  ProcessorContext,
-  ProcessorStore,
-  StreamsBuilder,
-} from '@millrace/streams';
+import type { KStream, ProcessorContext, StreamsBuilder } from '@millrace/streams';
 import type { Typed } from './decider.ts';
 import { rejectionsOf, type RejectionRecord } from './handle-commands.ts';
 import { headerNames, metadataOf } from './message-metadata.ts';
+import { rekeyById, storeById, type StoreById } from './string-keyed.ts';
 import {
   toolsOf,
   type ProcessAction,
@@ -26,11 +20,7 @@ export interface RunningProcess<S> {
 }
 
 /** Processes by id: `app.view` and the test driver read them. */
-export type RunningProcesses<S> = ProcessorStore<
-  string,
-  KeyValueView<string, RunningProcess<S>>,
-  KeyValueStore<string, RunningProcess<S>>
->;
+export type RunningProcesses<S> = StoreById<RunningProcess<S>>;
 
 /** A command on its way out, with the id that its cause gives it. */
 interface Outgoing extends SendAction {
@@ -46,11 +36,7 @@ export function runProcess<E extends Typed, S>(
   process: ProcessManager<E, S>,
 ): RunningProcesses<S> {
   const { name } = process;
-  const processes = builder.keyValueStore<string, RunningProcess<S>>({
-    name: `${name}-processes`,
-    key: string,
-    value: runningSerde(process.state),
-  });
+  const processes = storeById(builder, `${name}-processes`, runningSerde(process.state));
   const stores = { processes };
   type Context = ProcessorContext<typeof stores>;
 
@@ -107,7 +93,7 @@ export function runProcess<E extends Typed, S>(
         const value: ProcessInput<E> = { kind: 'event', event, from };
         return [{ key: id, value }];
       },
-      { name: `${name}-${topic.name}`, key: string, value: eventInputSerde(topic.value) },
+      rekeyById(`${name}-${topic.name}`, eventInputSerde(topic.value)),
     );
     inputs = inputs.merge(events);
   }

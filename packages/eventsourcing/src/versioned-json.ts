@@ -22,7 +22,7 @@ export function versionedJson<S extends StandardSchemaV1<unknown, Typed>>(
   schema: S,
   upcasts: Upcasts<StandardSchemaV1.InferOutput<S>>,
 ): Serde<StandardSchemaV1.InferOutput<S>> {
-  const plain = json<Record<string, unknown>>();
+  const plain = json<object>();
   const validator = json(schema);
   const stepsOf = (type: unknown): readonly Upcast[] =>
     (typeof type === 'string' && Object.hasOwn(upcasts, type)
@@ -37,7 +37,7 @@ export function versionedJson<S extends StandardSchemaV1<unknown, Typed>>(
     deserialize(data, context) {
       const read = plain.deserialize(data, context);
       if (typeof read !== 'object' || read === null) throw new UndecodableError('versionedJson', 'no object', context);
-      const { [versionField]: version = 0, ...event } = read;
+      const { [versionField]: version = 0, ...event } = read as Readonly<Record<string, unknown>>;
       const steps = stepsOf(event['type']);
       if (typeof version !== 'number' || !Number.isInteger(version) || version < 0 || version > steps.length) {
         const reason = `an event of type ${String(event['type'])} has version ${String(version)}, and here ${steps.length} is the newest`;
