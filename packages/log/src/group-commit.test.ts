@@ -94,27 +94,37 @@ it('gathers the turns that pass during a sync into one commit', async () => {
   await commits.drain();
 });
 
-it.each(['sync', 'write'] as const)('fails everything at once, and for good, when a %s fails', async (what) => {
+it('fails everything at once, and for good, when a sync fails', async () => {
   const { clock, commits, events, failures, a, b } = setUp('commit');
-  if (what === 'write') b.writeError = new Error('EIO');
   const first = commits.enlist(a);
   commits.enlist(b);
-  const failed = [expect(first.done).rejects.toMatchObject({ code: 'KAFKA_STORAGE_ERROR' })];
   await clock.advance(0);
-  if (what === 'sync') {
-    const second = commits.enlist(a); // gathers behind it
-    failed.push(expect(second.done).rejects.toMatchObject({ code: 'KAFKA_STORAGE_ERROR' }));
-    b.failSync(new Error('EIO'));
-    await clock.advance(0);
-    a.finishSync(); // too late
-    await clock.advance(0);
-  }
+  const second = commits.enlist(a); // gathers behind it
+  const failed = [first, second].map((commit) =>
+    expect(commit.done).rejects.toMatchObject({ code: 'KAFKA_STORAGE_ERROR' }),
+  );
+  b.failSync(new Error('EIO'));
+  await clock.advance(0);
+  a.finishSync(); // too late
+  await clock.advance(0);
   await Promise.all(failed);
   expect(events.filter((event) => event.startsWith('committed'))).toEqual([]);
   expect(failures).toEqual([commits.failure]);
   expect([a.failure, b.failure]).toEqual([commits.failure, commits.failure]);
   expect(() => commits.enlist(a)).toThrow(commits.failure);
   await expect(commits.drain()).rejects.toBe(commits.failure);
+});
+
+it('fails everything when a write fails, before anything is synced', async () => {
+  const { clock, commits, events, failures, a, b } = setUp('commit');
+  b.writeError = new Error('ENOSPC');
+  const { done } = commits.enlist(a);
+  commits.enlist(b);
+  const failed = expect(done).rejects.toMatchObject({ code: 'KAFKA_STORAGE_ERROR', cause: b.writeError });
+  await clock.advance(0);
+  await failed;
+  expect(events).toEqual(['write a']);
+  expect(failures.length).toBe(1);
 });
 
 it("answers after the write in mode 'os'", async () => {

@@ -79,6 +79,11 @@ export class GroupCommit {
     this.#intervalMs = Number(interval ?? 0);
   }
 
+  /** Whether nothing but the logs themselves ever syncs. */
+  get isUnsynced(): boolean {
+    return this.#flush === 'os';
+  }
+
   /** The disk's failure, if it has failed: nothing more is written. */
   get failure(): KafkaStorageError | undefined {
     return this.#failure;

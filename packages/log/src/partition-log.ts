@@ -325,7 +325,7 @@ export class PartitionLog {
       this.#moveStart(target);
       if (!this.#isSwapping) this.#deleteSegments(this.#segmentsBelowStart()); // else retention will
     }
-    await this.#background;
+    await this.#drained();
     this.#checkOpen();
     return this.#logStartOffset;
   }
@@ -383,7 +383,7 @@ export class PartitionLog {
         this.#firstDirtyOffset = output.cleanedUpTo;
         await this.#replaceFiles([this.#offsetFile(checkpointNames.cleanerOffset, output.cleanedUpTo)]);
       });
-      await this.#background;
+      await this.#drained();
       this.#checkOpen();
       return { bytesBefore, bytesAfter: output.keptBytes };
     } finally {
@@ -422,7 +422,7 @@ export class PartitionLog {
     while (this.#highWatermark < this.#logEndOffset) await this.#commits.enlist(this.#member).done;
     const endOffset = this.#logEndOffset;
     this.#shut(this.#storageError('is closed'));
-    await this.#background;
+    await this.#drained();
     this.#active.seal();
     for (const segment of this.#segments) if (segment.hasUnsynced || segment === this.#active) await segment.sync();
     for (const segment of [...this.#sealed, this.#active]) await segment.syncIndexes();
@@ -443,7 +443,7 @@ export class PartitionLog {
   async delete(): Promise<void> {
     this.#shut(this.#storageError('was deleted'));
     this.#emit('deleted');
-    await this.#background;
+    await this.#drained();
     this.#closeFiles();
     const grave = `${this.#directory}.${this.topicId}-delete`;
     this.#files.rename(this.#directory, grave);
@@ -545,6 +545,8 @@ export class PartitionLog {
   #committed(): void {
     this.#highWatermark = this.#writtenOffset;
     this.#producers.highWatermarkMoved(this.#highWatermark);
+    // Without commits to sync it, a segment is synced when it is complete, as Kafka does: recovery then begins behind it.
+    if (this.#sealed.length > 0 && this.#commits.isUnsynced) this.#inBackground(() => this.#sync());
   }
 
   /** Recovery after a crash need not look at segments that are durable together with their indexes and the snapshot behind them. */
@@ -787,6 +789,14 @@ export class PartitionLog {
     this.#background = this.#background.then(task).catch((error: unknown) => {
       this.#shut(this.#commits.fail(error));
     });
+  }
+
+  /** When no work beside the turn is left: what ends may have begun more. */
+  async #drained(): Promise<void> {
+    for (let last; last !== this.#background;) {
+      last = this.#background;
+      await last;
+    }
   }
 
   // --- closing
