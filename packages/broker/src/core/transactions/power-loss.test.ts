@@ -19,7 +19,7 @@ function openOn(files: FileSystem): Promise<Broker> {
 
 /** Begins under the transactional id, once what was under way has been aborted. */
 async function begin(test: TestBroker): Promise<{ producerId: number; producerEpoch: number }> {
-  for (;;) {
+  for (let tries = 0; tries < 1000; tries++) {
     const { errorCode, ...identity } = await test.client.request(apis.initProducerId, 4, {
       transactionalId,
       transactionTimeoutMs: 60_000,
@@ -27,6 +27,7 @@ async function begin(test: TestBroker): Promise<{ producerId: number; producerEp
     if (errorCode === 0) return { producerId: identity.producerId, producerEpoch: identity.producerEpoch };
     if (errorCode !== errorCodes.CONCURRENT_TRANSACTIONS) throw new Error(`error ${errorCode}`);
   }
+  throw new Error('the transaction that was under way does not end');
 }
 
 /** Each round writes its number to both partitions and, one more, as the offset of a group. Notes what was acknowledged. */
