@@ -1,5 +1,6 @@
 /** The sample pipeline: real flights in, delays per airport and day out, exactly once, on a broker in this process. */
 import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Broker } from '@millrace/broker';
 import { Client, isMillraceError, type Cluster } from '@millrace/client';
 import { Streams } from '@millrace/streams';
@@ -67,6 +68,8 @@ async function run(app: Streams, client: Client, data: FlightData, stopping: Abo
   const unwatch = (): void => watching.abort();
   stopping.signal.addEventListener('abort', unwatch);
   let sentRows = 0;
+  let lateRows = 0;
+  const metrics = app.metrics$.subscribe(({ lateRecords }) => (lateRows = lateRecords));
   const feeding = feedFlights(client, data, {
     signal: stopping.signal,
     onProgress: (rowCount) => void (sentRows = rowCount),
@@ -85,7 +88,7 @@ async function run(app: Streams, client: Client, data: FlightData, stopping: Abo
   let lastCount = await processedCount(client, topology.applicationId);
   let lastMs = performance.now();
   while (!watching.signal.aborted) {
-    await pause(250, watching.signal);
+    await pause(250);
     const processedRows = await processedCount(client, topology.applicationId);
     const nowMs = performance.now();
     live.update(
@@ -94,7 +97,7 @@ async function run(app: Streams, client: Client, data: FlightData, stopping: Abo
         processedRows,
         totalRows: data.length,
         recordsPerSecond: (1000 * (processedRows - lastCount)) / (nowMs - lastMs),
-        lateRows: app.metrics().lateRecords,
+        lateRows,
       },
       rows,
     );
@@ -103,6 +106,7 @@ async function run(app: Streams, client: Client, data: FlightData, stopping: Abo
     if (processedRows === data.length) break;
   }
   watching.abort();
+  metrics.unsubscribe();
   stopping.signal.removeEventListener('abort', unwatch);
   if (failure !== undefined) throw failure;
   await Promise.all([feeding, reading]);
@@ -129,13 +133,6 @@ async function readData(options: Options): Promise<FlightData> {
   const data = await FlightData.read(options.rows, (share) => bar.update(Math.round(share * 1000)));
   bar.stop();
   return data;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
-  });
 }
 
 try {

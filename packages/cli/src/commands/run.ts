@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Streams, type StreamsOptions, type Topology } from '@millrace/streams';
+import { auditTime } from 'rxjs';
 import { UsageError } from '../errors.ts';
 import { output } from '../output.ts';
 
@@ -45,17 +46,16 @@ export async function runPipeline(file: string, options: Options): Promise<void>
       `${outcome} in ${node}: ${source.topic}-${source.partition}@${source.offset}: ${String(error)}\n`,
     );
   });
-  const timer = setInterval(() => {
-    const { recordsPerSecond, lagRecords, lateRecords, droppedRecords, commitMs } = app.metrics();
+  app.metrics$.pipe(auditTime(metricsEveryMs)).subscribe((metrics) => {
+    const { recordsPerSecond, lagRecords, lateRecords, droppedRecords, commitMs } = metrics;
     const line = { recordsPerSecond: Math.round(recordsPerSecond), lagRecords, lateRecords, droppedRecords };
     if (options.json) out.item({ ...line, commitMsP99: commitMs.p99 });
     else if (process.stdout.isTTY) process.stdout.write(`\r\x1b[2K${text(line)}`);
     else out.say(text(line));
-  }, metricsEveryMs);
+  });
   try {
     await app.done;
   } finally {
-    clearInterval(timer);
     if (process.stdout.isTTY && !options.json) process.stdout.write('\n');
   }
 }
