@@ -12,7 +12,10 @@ export interface DeciderSpec<C extends Typed, E extends Typed, S, R extends stri
   readonly command: Serde<C>;
   readonly event: Serde<E>;
   readonly state: Serde<S>;
-  /** Part of the store's name: raised, states begin anew, and `refold` makes them from all events before the app starts. */
+  /**
+   * Part of the store's name. Raise it when `evolve` or the state's shape changes: the app then refuses to go on over states that no
+   * longer fit (`INCOMPATIBLE_PLAN`).
+   */
   readonly stateVersion: number;
   readonly initialState: () => NoInfer<S> | Literals;
   /** What happens, or why it does not. Pure: id, time and version are in `context`. A throw is a bug, and stops the app. */
