@@ -1,6 +1,6 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { systemClock } from '@millrace/platform';
+import { nodeNetwork, systemClock } from '@millrace/platform';
 import { apis } from '@millrace/protocol';
 import { afterEach, expect, it } from 'vitest';
 import { Broker } from './broker.ts';
@@ -136,4 +136,28 @@ it('counts what passes through it', async () => {
   expect(metrics.logBytes).toBeGreaterThan(0);
   expect(metrics.requestsPerSecond['Produce']).toBeGreaterThan(0);
   expect(metrics.prometheus()).toContain('millrace_requests_total{api="Produce"} 1\n');
+});
+
+it('speaks TLS where a listener has a certificate, and drops who does not', async () => {
+  const fixture = (name: string): Buffer => readFileSync(new URL(`../fixtures/${name}`, import.meta.url));
+  const cert = fixture('localhost-cert.pem');
+  await using broker = await Broker.open({
+    data: 'memory',
+    listen: { port: 0, tls: { key: fixture('localhost-key.pem'), cert } },
+  });
+  const [host = '', port] = broker.address.split(':');
+  const options = { host, port: Number(port), timeoutMs: 5000 };
+  const network = nodeNetwork();
+  const trusting = RawClient.over(await network.connect({ ...options, tls: { ca: cert, servername: 'localhost' } }));
+  expect((await trusting.request(apis.metadata, 9, { topics: [] })).clusterId).toBe(broker.clusterId);
+
+  await expect(network.connect({ ...options, tls: { servername: 'localhost' } })).rejects.toMatchObject({
+    code: 'NETWORK_ERROR', // the certificate is nobody's they know
+  });
+  const plain = RawClient.over(await network.connect(options));
+  plain.post(apis.metadata, 9, { topics: [] });
+  await plain.closed;
+  expect(plain.answered).toEqual([]);
+  expect((await trusting.request(apis.metadata, 9, { topics: [] })).topics).toEqual([]);
+  trusting.close();
 });

@@ -4,6 +4,7 @@ import {
   attributesOf,
   batchHeaderBytes,
   readBatchHeader,
+  type BatchHeader,
   type RequestOf,
   type ResponseInput,
 } from '@millrace/protocol';
@@ -112,19 +113,18 @@ class ProduceCall {
     if (topic.isInternal) {
       throw new RequestRefusedError('INVALID_TOPIC_EXCEPTION', `${name} is internal: the broker alone writes it.`);
     }
-    const batch = this.#oneBatch(name, partition, records);
-    this.#verifyTransaction(log, batch);
-    const result = log.append(batch, 'client');
+    if (records === null || records.length === 0) {
+      throw new RequestRefusedError('INVALID_RECORD', `The request holds no records for ${name}-${partition}.`);
+    }
+    this.#verifyTransaction(log, this.#headerOfOneBatch(name, partition, records));
+    const result = log.append(records, 'client');
     if (this.#commit === undefined) this.#commit = result.commit;
     else if (this.#commit !== result.commit) (this.#moreCommits ??= new Set()).add(result.commit);
     return result;
   }
 
   /** The log validates the batch; what depends on the request is looked at here. */
-  #oneBatch(topic: string, partition: number, records: Uint8Array | null): Uint8Array {
-    if (records === null || records.length === 0) {
-      throw new RequestRefusedError('INVALID_RECORD', `The request holds no records for ${topic}-${partition}.`);
-    }
+  #headerOfOneBatch(topic: string, partition: number, records: Uint8Array): BatchHeader {
     const magic = records[16];
     if (magic !== undefined && magic < 2) {
       const code = this.#version < firstVersionWithBatches ? 'UNSUPPORTED_FOR_MESSAGE_FORMAT' : 'INVALID_RECORD';
@@ -140,7 +140,8 @@ class ProduceCall {
         `The batch for ${topic}-${partition} has ${records.length} bytes: its header alone takes ${batchHeaderBytes}.`,
       );
     }
-    const { sizeBytes, attributes } = readBatchHeader(records, 0);
+    const header = readBatchHeader(records, 0);
+    const { sizeBytes, attributes } = header;
     if (sizeBytes < records.length && sizeBytes >= batchHeaderBytes) {
       throw new RequestRefusedError(
         'INVALID_RECORD',
@@ -153,15 +154,15 @@ class ProduceCall {
         `zstd needs version ${firstVersionWithZstd} of Produce, and the request has version ${this.#version}.`,
       );
     }
-    return records;
+    return header;
   }
 
   /**
    * KIP-890 part 1: the first batch of a transaction on a partition needs the coordinator's word that the partition is part of
    * it. A batch that is late, after its transaction was ended, would otherwise open one that nobody ever ends.
    */
-  #verifyTransaction(log: PartitionLog, batch: Uint8Array): void {
-    const { attributes, producerId, producerEpoch } = readBatchHeader(batch, 0);
+  #verifyTransaction(log: PartitionLog, header: BatchHeader): void {
+    const { attributes, producerId, producerEpoch } = header;
     if (!attributesOf.isTransactional(attributes)) return;
     const { transactionalId } = this.#request;
     if (transactionalId === null) {
