@@ -165,7 +165,7 @@ export class AppRunner {
     let failure: Error | undefined;
     try {
       this.#setState('REBALANCING');
-      await this.#prepare();
+      await this.#unlessClosing(this.#prepare());
       await this.#runSessions();
     } catch (error) {
       if (!this.#closing.signal.aborted) failure = error instanceof Error ? error : new Error(String(error));
@@ -184,6 +184,7 @@ export class AppRunner {
     const { cluster, replicationFactor = -1 } = this.#options;
     await this.#retrying(async () => {
       const client = await Client.connect(cluster, { clientId: this.#applicationId, platform: this.#platform });
+      if (this.#closing.signal.aborted) return await client.close();
       this.#cluster = clusterOf(client, { transactionTimeoutMs: this.#transactionTimeoutMs });
     });
     await prepareSerdes(this.#plan);
@@ -253,7 +254,9 @@ export class AppRunner {
       this.#globalReader?.close(reason),
       ...[...backends].map((backend) => (isStateStoreBackend(backend) ? backend.close() : undefined)),
     ]);
-    await this.#cluster?.close().catch(() => undefined); // nothing hangs on a connection that is gone already
+    // What it made is closed already, or did not close in time.
+    const closed = this.#cluster?.close().catch(() => undefined);
+    await Promise.race([closed, delay(this.#clock, 1000)]);
     this.#releaseSlot();
   }
 
@@ -266,6 +269,17 @@ export class AppRunner {
   get #transactionTimeoutMs(): number {
     const waits = this.#plan.nodes.some(({ kind }) => kind === 'sink' || kind === 'mapAsync');
     return waits ? 60_000 : transactionTimeoutMs;
+  }
+
+  /** Before there is a session there is nothing to be finished: closing need not wait for a cluster that does not answer. */
+  #unlessClosing(work: Promise<void>): Promise<void> {
+    const { signal } = this.#closing;
+    return new Promise((resolve, reject) => {
+      work.then(resolve, reject);
+      const stop = (): void => reject(new AppClosedError(this.#applicationId, 'before it had joined its group'));
+      if (signal.aborted) stop();
+      else signal.addEventListener('abort', stop, { once: true });
+    });
   }
 
   /** Tries again what may pass: a broker that is not up yet. */

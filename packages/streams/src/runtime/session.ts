@@ -1,5 +1,5 @@
 import type { BytesConsumer, TopicPartitionId } from '@millrace/client/bytes';
-import { isMillraceError, MillraceError, type Clock } from '@millrace/platform';
+import { delay, isMillraceError, MillraceError, type Clock } from '@millrace/platform';
 import type { Plan } from '../plan/plan.ts';
 import type { StateStoreBackend } from '../state/store-backend.ts';
 import type { GlobalStore, TaskEnvironment } from '../task/ports.ts';
@@ -67,6 +67,9 @@ const sliceMs = 10;
 /** Input of an internal topic that is processed is deleted so often; Kafka Streams' `repartition.purge.interval.ms`. */
 const purgeIntervalMs = 30_000;
 
+/** How long an aborted session waits for its consumer to leave and its transaction to be aborted. */
+const abortGraceMs = 1_000;
+
 interface Revocation {
   readonly partitions: readonly TopicPartitionId[];
   readonly done: () => void;
@@ -101,6 +104,9 @@ export class Session {
   #sampledMs: number[] = [];
   #isCommitting = false;
   #committedReads: (() => void)[] = [];
+  #isAborted = false;
+  #abort: (reason: unknown) => void = () => {};
+  readonly #aborted = new Promise<never>((_, reject) => (this.#abort = reject));
 
   constructor(options: SessionOptions, isPaused: boolean) {
     this.#options = options;
@@ -156,18 +162,25 @@ export class Session {
   /** Until `stop`. Rejects with what made going on impossible; then nothing uncommitted has been committed. */
   async run(): Promise<void> {
     try {
-      if (this.#path.guarantee === 'exactly_once_v2') {
-        await this.#path.producer.init();
-        this.#path.producer.begin();
-      }
-      this.#lastCommitMs = this.#options.clock.monotonic();
-      void this.#pump();
-      await this.#loop();
+      await Promise.race([this.#live(), this.#aborted]);
     } catch (error) {
       this.#failure ??= error;
     }
-    await this.#close();
+    const closed = this.#close();
+    // Aborted: what has not closed by then is closed with the client's connections.
+    if (this.#isAborted) await Promise.race([closed, delay(this.#options.clock, abortGraceMs)]);
+    else await closed;
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async #live(): Promise<void> {
+    if (this.#path.guarantee === 'exactly_once_v2') {
+      await this.#path.producer.init();
+      this.#path.producer.begin();
+    }
+    this.#lastCommitMs = this.#options.clock.monotonic();
+    void this.#pump();
+    await this.#loop();
   }
 
   /** Commits, gives up the tasks, leaves the group; `run` resolves. */
@@ -176,9 +189,11 @@ export class Session {
     this.#wakeUp();
   }
 
-  /** Stops without the commit; `run` rejects with the reason. */
+  /** Stops without the commit, whatever is waited for; `run` rejects with the reason. */
   abort(reason: unknown): void {
+    this.#isAborted = true;
     this.#fail(reason);
+    this.#abort(reason);
   }
 
   setPaused(isPaused: boolean): void {

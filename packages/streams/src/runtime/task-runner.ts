@@ -3,7 +3,7 @@ import type { InputRecord } from '../task/ports.ts';
 import type { StateStore } from '../state/state-store.ts';
 import type { StreamTask } from '../task/task-port.ts';
 import type { TaskId } from './assignor.ts';
-import { PartitionQueue } from './partition-queue.ts';
+import type { PartitionQueue } from './partition-queue.ts';
 import type { OpenStore } from './open-store.ts';
 import type { TaskSinks } from './task-sinks.ts';
 

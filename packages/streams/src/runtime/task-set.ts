@@ -140,7 +140,7 @@ export class TaskSet {
       signal.throwIfAborted();
       const { id, epoch, inputs } = opened;
       const sinks = await TaskSinks.open({ subtopology: id.subtopology, epoch, inputs }, signal, this.#sinks);
-      if (signal.aborted) return void (await sinks.close());
+      if (signal.aborted) return await sinks.close();
       opening.filled = { corrections, sinks };
       wake();
     } catch (error) {
