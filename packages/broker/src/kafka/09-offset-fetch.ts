@@ -1,6 +1,6 @@
 import { apis } from '@millrace/protocol';
 import type { GroupCoordinator } from '../core/groups/group-coordinator.ts';
-import type { FetchedOffset } from '../core/groups/group-offsets.ts';
+import type { FetchedOffset } from '../core/groups/offset-requests.ts';
 import { byTopic } from './by-topic.ts';
 import { codeOf, errorCodes } from './error-codes.ts';
 import { handlerOf, type Handler } from './handler.ts';

@@ -11,14 +11,14 @@ import {
   type MemberRequest,
   type SyncRequest,
 } from './group-membership.ts';
-import {
-  GroupOffsets,
-  type FetchedOffset,
-  type OffsetCommitRequest,
-  type OffsetFetchRequest,
-  type PartitionResult,
-  type TransactionalCommitRequest,
-} from './group-offsets.ts';
+import { GroupOffsets } from './group-offsets.ts';
+import type {
+  FetchedOffset,
+  OffsetCommitRequest,
+  OffsetFetchRequest,
+  PartitionResult,
+  TransactionalCommitRequest,
+} from './offset-requests.ts';
 import { decodeGroupRecord, groupRecord } from './group-records.ts';
 import { Group, type GroupState } from './group.ts';
 import { joinRefused, noBytes, type JoinResult, type SyncResult } from './member.ts';

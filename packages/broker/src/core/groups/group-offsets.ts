@@ -3,58 +3,24 @@ import type { AppendedRecords, CoordinatorLog, CoordinatorRecord, TransactionalP
 import { RequestRefusedError, type ErrorName } from '../errors.ts';
 import { Group } from './group.ts';
 import { groupRecord, offsetRecord } from './group-records.ts';
+import type {
+  FetchedOffset,
+  OffsetCommitRequest,
+  OffsetFetchRequest,
+  OffsetToCommit,
+  PartitionResult,
+  TransactionalCommitRequest,
+} from './offset-requests.ts';
+import {
+  allOffsetsOf,
+  fetchOne,
+  notCommitted,
+  refused,
+  retentionBegan,
+  validateCommit,
+  validateTransactionalCommit,
+} from './offset-rules.ts';
 import { OffsetMap, type CommittedOffset } from './offsets.ts';
-
-export interface OffsetToCommit {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
-  /** −1: unknown. */
-  readonly leaderEpoch: number;
-  /** null is kept as empty. */
-  readonly metadata: string | null;
-}
-
-export interface CommitRequest {
-  readonly groupId: string;
-  /** −1: not as a member. */
-  readonly generationId: number;
-  readonly memberId: string;
-  readonly groupInstanceId: string | null;
-  readonly offsets: readonly OffsetToCommit[];
-}
-
-export interface OffsetCommitRequest extends CommitRequest {
-  /** null: as the broker is configured. */
-  readonly retentionMs: number | null;
-  /** Version 9 tells a group that does not exist from an old generation. */
-  readonly tellsGroupNotFound: boolean;
-}
-
-export interface TransactionalCommitRequest extends CommitRequest {
-  readonly producer: TransactionalProducer;
-}
-
-export interface PartitionResult {
-  readonly topic: string;
-  readonly partition: number;
-  readonly error: ErrorName | null;
-}
-
-export interface FetchedOffset extends PartitionResult {
-  /** −1: none is committed. */
-  readonly offset: number;
-  readonly leaderEpoch: number;
-  readonly metadata: string;
-}
-
-export interface OffsetFetchRequest {
-  readonly groupId: string;
-  /** null: all that are committed. */
-  readonly partitions: readonly { readonly topic: string; readonly partition: number }[] | null;
-  /** Offsets with an open transaction are refused rather than answered as they were before it (KIP-447). */
-  readonly requiresStable: boolean;
-}
 
 export interface OffsetsConfig {
   readonly 'offset.metadata.max.bytes': number;
@@ -417,75 +383,3 @@ export class GroupOffsets {
     if (group !== undefined) this.#forget(group);
   }
 }
-
-/** Kafka's order: a member is validated before its generation; a rebalance in its last phase refuses what else is right. */
-function validateCommit(group: Group, request: CommitRequest): ErrorName | null {
-  const { generationId, memberId, groupInstanceId } = request;
-  if (generationId < 0 && group.state === 'Empty') return null;
-  if (generationId < 0 && memberId === '' && groupInstanceId === null) return 'UNKNOWN_MEMBER_ID';
-  const error = group.validateMember(memberId, groupInstanceId);
-  if (error !== null) return error;
-  if (generationId !== group.generationId) return 'ILLEGAL_GENERATION';
-  return group.state === 'CompletingRebalance' ? 'REBALANCE_IN_PROGRESS' : null;
-}
-
-/** Producers before version 3 say nothing of a member; who says so is held to it (KIP-447). */
-function validateTransactionalCommit(group: Group, request: CommitRequest): ErrorName | null {
-  const { generationId, memberId, groupInstanceId } = request;
-  if (generationId < 0 && group.state === 'Empty') return null;
-  if (generationId < 0 && memberId === '' && groupInstanceId === null) return null;
-  const error = group.validateMember(memberId, groupInstanceId);
-  if (error !== null) return error;
-  return generationId === group.generationId ? null : 'ILLEGAL_GENERATION';
-}
-
-/** From when the retention of an offset counts; null: the group is at work, nothing expires. */
-function retentionBegan(group: Group, value: CommittedOffset): number | null {
-  if (group.protocolType === null) return value.commitTimestampMs;
-  if (group.state === 'Empty') return group.stateTimestampMs ?? value.commitTimestampMs;
-  const knowsTopics = group.usesConsumerProtocol && group.subscribedTopics !== null;
-  return group.state === 'Stable' && knowsTopics ? value.commitTimestampMs : null;
-}
-
-function fetchOne(group: Group, topic: string, partition: number, requiresStable: boolean): FetchedOffset {
-  if (requiresStable && group.hasPendingOffset(topic, partition)) {
-    return { ...notCommitted(topic, partition), error: 'UNSTABLE_OFFSET_COMMIT' };
-  }
-  const committed = group.offsets.get(topic, partition);
-  if (committed === undefined) return notCommitted(topic, partition);
-  const { offset, leaderEpoch, metadata } = committed;
-  return { topic, partition, error: null, offset, leaderEpoch, metadata };
-}
-
-function notCommitted(topic: string, partition: number): FetchedOffset {
-  return { topic, partition, error: null, offset: -1, leaderEpoch: -1, metadata: '' };
-}
-
-/** Committed and pending ones, each partition once. */
-function allOffsetsOf(group: Group): { readonly topic: string; readonly partition: number }[] {
-  const found = new OffsetMap();
-  for (const offsets of [group.offsets, ...group.pendingOffsets.values()]) {
-    for (const [topic, partition, value] of offsets) found.set(topic, partition, value);
-  }
-  return [...found].map(([topic, partition]) => ({ topic, partition }));
-}
-
-function refused(code: ErrorName, groupId: string): RequestRefusedError {
-  return new RequestRefusedError(
-    code,
-    `${explanations[code] ?? 'The group cannot take the request.'} Group: '${groupId}'.`,
-    {
-      context: { groupId },
-    },
-  );
-}
-
-const explanations: Partial<Record<ErrorName, string>> = {
-  GROUP_ID_NOT_FOUND: 'There is no such group: commit something, or join it.',
-  ILLEGAL_GENERATION: 'The generation is not the present one: join the group again.',
-  UNKNOWN_MEMBER_ID: 'The group has no such member: join it again.',
-  FENCED_INSTANCE_ID: 'Another member has taken over this instance id: stop one of the two.',
-  REBALANCE_IN_PROGRESS: 'The group is rebalancing: sync, then commit again.',
-  NON_EMPTY_GROUP: 'The group has members: stop them first.',
-  INVALID_GROUP_ID: 'A group id must not be empty.',
-};

@@ -4,7 +4,7 @@ import { encodeMessage, recordSchemas } from '@millrace/protocol';
 import { brokerConfigFrom } from '../broker-config.ts';
 import { GroupCoordinator } from '../groups/group-coordinator.ts';
 import type { JoinRequest, SyncRequest } from '../groups/group-membership.ts';
-import type { OffsetCommitRequest, OffsetToCommit } from '../groups/group-offsets.ts';
+import type { OffsetCommitRequest, OffsetToCommit } from '../groups/offset-requests.ts';
 import type { JoinResult, MemberProtocol, SyncResult } from '../groups/member.ts';
 import { MemoryCoordinatorLog } from './memory-coordinator-log.ts';
 
