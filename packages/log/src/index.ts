@@ -17,16 +17,16 @@ export {
 } from './errors.ts';
 export { GroupCommit, type Commit, type CommitMember, type FlushMode } from './group-commit.ts';
 export { defaultLogConfig, type LogConfig } from './log-config.ts';
-export {
-  PartitionLog,
-  type AbortedTransaction,
-  type AppendResult,
-  type LogEvent,
-  type LogOptions,
-  type ProducerSnapshot,
-  type ReadOptions,
-  type ReadResult,
-} from './partition-log.ts';
+export type {
+  AbortedTransaction,
+  AppendResult,
+  LogEvent,
+  LogOptions,
+  ProducerSnapshot,
+  ReadOptions,
+  ReadResult,
+} from './log-types.ts';
+export { PartitionLog } from './partition-log.ts';
 export { TailCache } from './tail-cache.ts';
 export type { OffsetAndTimestamp } from './time-lookup.ts';
 export type { CleanedSegment, CompactionOutput, CompactionResult, CompactionTask, Compactor } from './compaction.ts';

@@ -4,93 +4,26 @@ import { attributesOf, setBaseOffset, setPartitionLeaderEpoch, type BatchHeader 
 import { BatchValidator, type AppendOrigin } from './batch-validation.ts';
 import { cleanableRange, type CleanableRange } from './cleanable.ts';
 import type { CleanedSegment, CompactionResult, CompactionTask, Compactor } from './compaction.ts';
-import { checkpoint, replaceFiles, writeDurably, type FileContent } from './checkpoint-file.ts';
 import { readEndMarker, transactionMarker } from './control-batch.ts';
+import { DoomedFiles } from './doomed-files.ts';
 import { KafkaStorageError, OffsetOutOfRangeError, PolicyViolationError, type PartitionAt } from './errors.ts';
-import { offsetOfFileName, segmentFileName, suffixes } from './file-names.ts';
-import type { Commit, CommitMember, GroupCommit } from './group-commit.ts';
+import type { CommitMember, GroupCommit } from './group-commit.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
+import { checkpointNames, LogCheckpoints } from './log-checkpoints.ts';
 import type { LogConfig } from './log-config.ts';
-import { encodeProducerSnapshot } from './producer-snapshot.ts';
+import type { AppendResult, LogEvent, LogOptions, ProducerSnapshot, ReadOptions, ReadResult } from './log-types.ts';
 import type { EndMarker, ProducerState } from './producer-state.ts';
-import { checkpointNames, recoverLog, type RecoveredLog } from './recovery.ts';
+import { recoverLog, type RecoveredLog } from './recovery.ts';
 import { segmentsToDelete } from './retention.ts';
+import { abortedBetween, RecentSegments, segmentIndex } from './segment-list.ts';
 import { findBatches } from './segment-reader.ts';
 import { Segment } from './segment.ts';
 import { dropCleaned, swapIn } from './swap-files.ts';
-import { Tail, type TailCache } from './tail-cache.ts';
+import { Tail } from './tail-cache.ts';
 import { offsetForTimestamp, offsetForMaxTimestamp, type OffsetAndTimestamp } from './time-lookup.ts';
-
-export interface LogOptions {
-  readonly topic: string;
-  readonly partition: number;
-  /** `DATA/<topic>-<partition>`; made when missing. */
-  readonly directory: string;
-  readonly topicId: string;
-  readonly files: FileSystem;
-  readonly clock: Clock;
-  readonly commits: GroupCommit;
-  readonly config: LogConfig;
-  /** Memory for tails, shared by all logs of a broker. */
-  readonly tailCache: TailCache;
-  /** The broker closed cleanly: recovery is skipped. */
-  readonly wasClosedCleanly: boolean;
-  readonly logger?: Logger | undefined;
-}
-
-export interface AppendResult {
-  readonly baseOffset: number;
-  readonly lastOffset: number;
-  /** −1 unless the topic has LogAppendTime. */
-  readonly logAppendTimeMs: number;
-  readonly logStartOffset: number;
-  /** The batch was there already (idempotence): its first offsets are given, and nothing was appended. */
-  readonly isDuplicate: boolean;
-  /** What `acks=all` waits for. */
-  readonly commit: Commit;
-}
-
-export interface ReadOptions {
-  /** Soft: the first batch is returned whole even if it is larger, if `minOneBatch`. */
-  readonly maxBytes: number;
-  readonly minOneBatch: boolean;
-  /** Up to where: the durable end, the last stable offset, or everything appended. */
-  readonly isolation: 'read_uncommitted' | 'read_committed' | 'log_end';
-}
-
-export interface ReadResult {
-  /** Whole batches, as they lie; the first may begin before the offset asked for. Each part holds one or more batches. */
-  readonly parts: readonly Uint8Array[];
-  readonly byteLength: number;
-  readonly highWatermark: number;
-  readonly lastStableOffset: number;
-  readonly logStartOffset: number;
-  /** Only for `read_committed`: transactions aborted in the range. */
-  readonly abortedTransactions: readonly AbortedTransaction[] | null;
-}
-
-export interface AbortedTransaction {
-  readonly producerId: number;
-  readonly firstOffset: number;
-}
-
-/** Why waiting readers are woken: there is more to read for `'log_end'`, for consumers, or less than there was. */
-export type LogEvent = 'appended' | 'visible' | 'deleted';
-
-export interface ProducerSnapshot {
-  readonly producerId: number;
-  readonly producerEpoch: number;
-  readonly lastSequence: number;
-  readonly lastTimestampMs: number;
-  readonly coordinatorEpoch: number;
-  /** −1: none open. */
-  readonly currentTransactionFirstOffset: number;
-}
 
 /** Queued bytes from which on a log writes at once, so that a slow sync does not let memory grow. */
 const earlyWriteBytes = 1_048_576;
-/** Sealed segments whose indexes one log keeps in memory. */
-const loadedIndexes = 4;
 
 /** A partition's log. All methods but those that give promises finish within the turn; nothing here knows sockets or groups. */
 export class PartitionLog {
@@ -126,8 +59,9 @@ export class PartitionLog {
   #sealed: Segment[] = [];
   /** Work beside the turn: checkpoints, files to remove. Closing waits for it. */
   #background: Promise<void> = Promise.resolve();
-  readonly #doomed: Map<string, () => void> = new Map();
-  #recentlyRead: Segment[] = [];
+  readonly #doomed: DoomedFiles;
+  readonly #checkpoints: LogCheckpoints;
+  readonly #recent: RecentSegments = new RecentSegments();
   #firstDirtyOffset: number;
   #isCompacting = false;
   /** A compaction is putting files in place: segments must stay as they are. */
@@ -150,6 +84,8 @@ export class PartitionLog {
     this.#logger = options.logger ?? silentLogger;
     this.#config = options.config;
     this.#validator = new BatchValidator(this.#at);
+    this.#doomed = new DoomedFiles(options.files, options.clock);
+    this.#checkpoints = new LogCheckpoints(options.files, options.directory, this.#at);
     this.#segments = recovered.segments;
     this.#active = recovered.segments.at(-1)!;
     this.#producers = recovered.producers;
@@ -381,7 +317,7 @@ export class PartitionLog {
       this.#inBackground(async () => {
         if (this.#closed !== undefined || !isComplete) return;
         this.#firstDirtyOffset = output.cleanedUpTo;
-        await this.#replaceFiles([this.#offsetFile(checkpointNames.cleanerOffset, output.cleanedUpTo)]);
+        await this.#checkpoints.replace([this.#checkpoints.offset(checkpointNames.cleanerOffset, output.cleanedUpTo)]);
       });
       await this.#drained();
       this.#checkOpen();
@@ -428,13 +364,13 @@ export class PartitionLog {
     for (const segment of [...this.#sealed, this.#active]) await segment.syncIndexes();
     // In the modes that do not sync at each commit, the names of rolled segments are still to be made durable.
     if (this.#hasNewFiles) await this.#files.syncDirectory(this.#directory);
-    const snapshot = encodeProducerSnapshot([...this.#producers.entries()]);
-    await writeDurably(this.#files, this.#snapshotPath(endOffset), snapshot);
-    this.#removeStraySnapshots(endOffset);
-    await this.#replaceFiles([
+    await this.#checkpoints.writeSnapshotDurably(this.#producers, endOffset);
+    const bases = this.#segments.map((segment) => segment.baseOffset);
+    this.#checkpoints.removeSnapshotsExcept(new Set([endOffset, ...bases]));
+    await this.#checkpoints.replace([
       this.#epochs.toFile(),
-      this.#offsetFile(checkpointNames.logStartOffset, this.#logStartOffset),
-      this.#offsetFile(checkpointNames.recoveryPoint, endOffset),
+      this.#checkpoints.offset(checkpointNames.logStartOffset, this.#logStartOffset),
+      this.#checkpoints.offset(checkpointNames.recoveryPoint, endOffset),
     ]);
     this.#closeFiles();
   }
@@ -498,7 +434,7 @@ export class PartitionLog {
       if (baseOffset === sealed.baseOffset) return; // empty: it goes on
       sealed.write();
       sealed.seal();
-      this.#writeSnapshotFile(baseOffset);
+      this.#checkpoints.writeSnapshot(this.#producers, baseOffset);
       this.#active = Segment.create(this.#files, this.#directory, baseOffset);
       this.#sealed.push(sealed);
       this.#segments = [...this.#segments, this.#active];
@@ -554,50 +490,10 @@ export class PartitionLog {
     for (const segment of sealed) await segment.syncIndexes();
     const next = this.#segments.find((segment) => segment.baseOffset > sealed.at(-1)!.baseOffset);
     if (next === undefined) return;
-    const snapshot = next.path(suffixes.snapshot);
-    if (this.#files.stat(snapshot) !== undefined) {
-      const file = this.#files.open(snapshot, 'write');
-      try {
-        await file.datasync();
-      } finally {
-        file.close();
-      }
-    }
+    await this.#checkpoints.syncSnapshot(next.baseOffset);
     await this.#files.syncDirectory(this.#directory);
-    await this.#replaceFiles([this.#offsetFile(checkpointNames.recoveryPoint, next.baseOffset)]);
-  }
-
-  #snapshotPath(offset: number): string {
-    return `${this.#directory}/${segmentFileName(offset, suffixes.snapshot)}`;
-  }
-
-  /** To the page cache: a snapshot that a crash damages is told by its CRC, and an older one used. */
-  #writeSnapshotFile(offset: number): void {
-    const file = this.#files.open(this.#snapshotPath(offset), 'write');
-    try {
-      file.truncate(0);
-      file.writev([encodeProducerSnapshot([...this.#producers.entries()])], 0);
-    } finally {
-      file.close();
-    }
-  }
-
-  /** Snapshots of earlier closings, behind no segment. */
-  #removeStraySnapshots(endOffset: number): void {
-    const kept = new Set([endOffset, ...this.#segments.map((segment) => segment.baseOffset)]);
-    for (const name of this.#files.list(this.#directory)) {
-      if (name.endsWith(suffixes.snapshot) && !kept.has(offsetOfFileName(name) ?? -1)) {
-        this.#files.remove(`${this.#directory}/${name}`);
-      }
-    }
-  }
-
-  #offsetFile(name: string, offset: number): FileContent {
-    return checkpoint(`${this.#directory}/${name}`, [[this.topic, this.partition, offset]]);
-  }
-
-  #replaceFiles(contents: readonly FileContent[]): Promise<void> {
-    return replaceFiles(this.#files, this.#directory, contents);
+    await this.#checkpoints.replace([this.#checkpoints.offset(checkpointNames.recoveryPoint, next.baseOffset)]);
+    for (const segment of sealed) if (!this.#recent.has(segment)) segment.unload();
   }
 
   // --- reading
@@ -609,7 +505,7 @@ export class PartitionLog {
     for (let i = segmentIndex(segments, offset); i < segments.length; i++) {
       const segment = segments[i]!;
       if (segment.baseOffset >= upperOffset) break;
-      this.#touch(segment);
+      if (segment !== this.#active) this.#recent.touch(segment);
       const found = await this.#orClosed(findBatches(segment, { ...options, offset, upperOffset, indexIntervalBytes }));
       this.#checkOpen();
       if (found === null) continue; // compaction left nothing from here on in this segment
@@ -633,24 +529,8 @@ export class PartitionLog {
       highWatermark: this.#highWatermark,
       lastStableOffset: this.lastStableOffset,
       logStartOffset: this.#logStartOffset,
-      abortedTransactions:
-        options.isolation === 'read_committed' ? this.#abortedBetween(segments, offset, endOffset) : null,
+      abortedTransactions: options.isolation === 'read_committed' ? abortedBetween(segments, offset, endOffset) : null,
     };
-  }
-
-  /** Transactions aborted that reach into the range. From the segment of the first offset on: the marker may lie in a later one. */
-  #abortedBetween(segments: readonly Segment[], offset: number, endOffset: number): AbortedTransaction[] {
-    const aborted: AbortedTransaction[] = [];
-    if (endOffset <= offset) return aborted;
-    for (let i = segmentIndex(segments, offset); i < segments.length; i++) {
-      for (const entry of segments[i]!.aborted()) {
-        if (entry.lastOffset >= offset && entry.firstOffset < endOffset) {
-          aborted.push({ producerId: entry.producerId, firstOffset: entry.firstOffset });
-        }
-        if (entry.lastStableOffset >= endOffset) return aborted;
-      }
-    }
-    return aborted;
   }
 
   #upperOffset(isolation: ReadOptions['isolation']): number {
@@ -665,15 +545,8 @@ export class PartitionLog {
     let bytes = 0;
     for (let i = 0; i < index; i++) bytes += this.#segments[i]!.sizeBytes;
     const segment = this.#segments[index]!;
-    this.#touch(segment);
+    if (segment !== this.#active) this.#recent.touch(segment);
     return bytes + segment.offsetIndex().positionFor(offset);
-  }
-
-  /** Indexes of sealed segments stay in memory while they are in use. */
-  #touch(segment: Segment): void {
-    if (segment === this.#active || this.#recentlyRead.includes(segment)) return;
-    this.#recentlyRead.push(segment);
-    if (this.#recentlyRead.length > loadedIndexes) this.#recentlyRead.shift()!.unloadIndexes();
   }
 
   // --- compacting
@@ -717,7 +590,7 @@ export class PartitionLog {
     }
     this.#isSwapping = true;
     try {
-      this.#recentlyRead = this.#recentlyRead.filter((segment) => !sources.includes(segment));
+      for (const source of sources) this.#recent.drop(source);
       const deleted = await swapIn(this.#files, this.#directory, { ...cleaned, sources }, (target) => {
         const first = this.#segments.indexOf(sources[0]!);
         this.#segments = this.#segments.toSpliced(first, sources.length, target);
@@ -727,7 +600,7 @@ export class PartitionLog {
         this.#tail.forgetBefore(this.#segments[first + 1]!.baseOffset);
       });
       for (const source of sources) source.close();
-      this.#removeLater(deleted);
+      this.#doomed.removeLater(deleted, this.#config.fileDeleteDelayMs);
       return true;
     } finally {
       this.#isSwapping = false;
@@ -741,8 +614,8 @@ export class PartitionLog {
     this.#logStartOffset = offset;
     this.#epochs.truncateFromStart(offset);
     this.#inBackground(async () => {
-      const start = this.#offsetFile(checkpointNames.logStartOffset, this.#logStartOffset);
-      await this.#replaceFiles([start, this.#epochs.toFile()]);
+      const start = this.#checkpoints.offset(checkpointNames.logStartOffset, this.#logStartOffset);
+      await this.#checkpoints.replace([start, this.#epochs.toFile()]);
     });
     this.#emit('deleted');
   }
@@ -771,17 +644,7 @@ export class PartitionLog {
   #doom(segment: Segment): void {
     const paths = segment.markDeleted();
     segment.close();
-    this.#removeLater(paths);
-  }
-
-  #removeLater(paths: readonly string[]): void {
-    for (const path of paths) {
-      const cancel = this.#clock.after(this.#config.fileDeleteDelayMs, () => {
-        this.#doomed.delete(path);
-        this.#files.remove(path);
-      });
-      this.#doomed.set(path, cancel);
-    }
+    this.#doomed.removeLater(paths, this.#config.fileDeleteDelayMs);
   }
 
   /** In order, one after the other; a failure is the disk's. */
@@ -821,11 +684,7 @@ export class PartitionLog {
 
   #closeFiles(): void {
     for (const segment of this.#segments) segment.close();
-    for (const [path, cancel] of this.#doomed) {
-      cancel();
-      this.#files.remove(path);
-    }
-    this.#doomed.clear();
+    this.#doomed.removeNow();
     this.#logger.debug({ ...this.#at, logEndOffset: this.#logEndOffset }, 'closed a log');
   }
 
@@ -841,16 +700,4 @@ export class PartitionLog {
   #storageError(what: string): KafkaStorageError {
     return new KafkaStorageError(`The log ${this.topic}-${this.partition} ${what}.`, { ...this.#at });
   }
-}
-
-/** Index of the segment that holds an offset, or would. */
-function segmentIndex(segments: readonly Segment[], offset: number): number {
-  let low = 0;
-  let high = segments.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (segments[middle]!.baseOffset <= offset) low = middle + 1;
-    else high = middle;
-  }
-  return Math.max(0, low - 1);
 }

@@ -6,19 +6,12 @@ import { readEndMarker } from './control-batch.ts';
 import { CorruptLogError, InconsistentTopicIdError } from './errors.ts';
 import { offsetOfFileName, suffixes } from './file-names.ts';
 import { LeaderEpochs } from './leader-epochs.ts';
+import { checkpointNames } from './log-checkpoints.ts';
 import type { LogConfig } from './log-config.ts';
 import { readProducerSnapshot } from './producer-snapshot.ts';
 import { ProducerState } from './producer-state.ts';
 import { Segment, segmentSuffixes } from './segment.ts';
 import { finishSwaps } from './swap-files.ts';
-
-export const checkpointNames = {
-  leaderEpochs: 'leader-epoch-checkpoint',
-  logStartOffset: 'log-start-offset-checkpoint',
-  recoveryPoint: 'recovery-point-offset-checkpoint',
-  cleanerOffset: 'cleaner-offset-checkpoint',
-  metadata: 'partition.metadata',
-} as const;
 
 export interface RecoveryOptions {
   readonly topic: string;

@@ -53,6 +53,7 @@ export class Segment {
   #firstTimestampMs: number | undefined;
   #uses = 0;
   #isDropped = false;
+  #isPinned = false;
 
   private constructor(files: FileSystem, directory: string, baseOffset: number, sizeBytes: number, extension: string) {
     this.#files = files;
@@ -271,11 +272,22 @@ export class Segment {
     return (this.#aborted ??= readTxnIndex(this.#files, this.path(suffixes.txnIndex)) ?? []);
   }
 
-  /** Lets go of indexes that can be read again. Only for sealed segments. */
-  unloadIndexes(): void {
+  /** Lets go of what can be opened and read again. Only for sealed segments. */
+  unload(): void {
+    if (this.#isPinned) return;
     this.#offsetIndex = undefined;
     this.#timeIndex = undefined;
     this.#aborted = undefined;
+    if (!this.#hasUnsynced) this.#closeFile();
+  }
+
+  /** Opens and reads all there is, for good: the files are about to get other names. */
+  pin(): void {
+    this.#isPinned = true;
+    this.file();
+    this.offsetIndex();
+    this.timeIndex();
+    this.aborted();
   }
 
   /** What is queued is written first, if the read reaches it. */

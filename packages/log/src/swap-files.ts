@@ -20,10 +20,7 @@ export async function swapIn(
   const deleted: string[] = [];
   for (const source of cleaned.sources) {
     // Readers go on with what they have open until the new files are in place.
-    source.file();
-    source.offsetIndex();
-    source.timeIndex();
-    source.aborted();
+    source.pin();
     deleted.push(...renameFiles(files, source, segmentSuffixes, '', suffixes.deleted));
   }
   await files.syncDirectory(directory);

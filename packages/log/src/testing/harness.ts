@@ -3,7 +3,8 @@ import { VirtualClock } from '@millrace/platform/simulated';
 import { RecordBatchWriter, RecordReader, readBatchHeader, type CloseBatchOptions } from '@millrace/protocol';
 import { GroupCommit, type FlushMode } from '../group-commit.ts';
 import { defaultLogConfig, type LogConfig } from '../log-config.ts';
-import { PartitionLog, type ReadOptions, type ReadResult } from '../partition-log.ts';
+import type { ReadOptions, ReadResult } from '../log-types.ts';
+import { PartitionLog } from '../partition-log.ts';
 import { TailCache } from '../tail-cache.ts';
 
 /** A record as tests write and read it: `key=value`, the value alone, or `key=` for a tombstone. */
