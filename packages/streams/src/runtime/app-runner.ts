@@ -1,6 +1,6 @@
 import { Client } from '@millrace/client';
 import { delay, isMillraceError, nodePlatform, uuid, type Clock, type Platform } from '@millrace/platform';
-import { BehaviorSubject, Observable, Subject } from 'rxjs';
+import { Observable, ReplaySubject, Subject } from 'rxjs';
 import { placeOf } from '../dsl/handles.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { StateStoreBackend } from '../state/store-backend.ts';
@@ -56,7 +56,9 @@ export class AppRunner {
   readonly #platform: Platform;
   readonly #clock: Clock;
   readonly #createTask: CreateTask;
-  readonly #state = new BehaviorSubject<StreamsState>('CREATED');
+  /** Whoever comes late hears of the last one, also after the end. */
+  readonly #state = new ReplaySubject<StreamsState>(1);
+  #lastState: StreamsState = 'CREATED';
   readonly #restore = new Subject<RestoreProgress>();
   readonly #failures = new Subject<RecordFailure>();
   readonly #closing = new AbortController();
@@ -126,7 +128,7 @@ export class AppRunner {
 
   close(timeoutMs: number): Promise<void> {
     if (!this.#closing.signal.aborted) {
-      const isOver = this.#state.value === 'ERROR' || this.#state.value === 'PENDING_ERROR';
+      const isOver = this.#lastState === 'ERROR' || this.#lastState === 'PENDING_ERROR';
       if (!isOver) this.#setState('PENDING_SHUTDOWN');
       this.#closing.abort();
       const late = new AppClosedError(this.#applicationId, `it was not closed within ${timeoutMs} ms`);
@@ -375,7 +377,9 @@ export class AppRunner {
   }
 
   #setState(state: StreamsState): void {
-    if (this.#state.value !== state) this.#state.next(state);
+    if (this.#lastState === state) return;
+    this.#lastState = state;
+    this.#state.next(state);
   }
 
   #metrics$(): Observable<StreamsMetrics> {

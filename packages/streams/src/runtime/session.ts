@@ -67,6 +67,8 @@ const sliceMs = 10;
 /** Input of an internal topic that is processed is deleted so often; Kafka Streams' `repartition.purge.interval.ms`. */
 const purgeIntervalMs = 30_000;
 
+/** Heartbeats tell of rebalances: a third of Kafka's default, so that a new instance has its share a second or two after its start. */
+const heartbeatIntervalMs = 1_000;
 /** How long an aborted session waits for its consumer to leave and its transaction to be aborted. */
 const abortGraceMs = 1_000;
 
@@ -122,6 +124,7 @@ export class Session {
       assignors: [streamsAssignor({ planHash: plan.hash, sources })],
       groupInstanceId: options.groupInstanceId,
       sessionTimeoutMs: options.sessionTimeoutMs,
+      heartbeatIntervalMs: Math.min(heartbeatIntervalMs, (options.sessionTimeoutMs ?? Infinity) / 3),
       onPartitionsAssigned: (partitions) => {
         this.#hasJoined = true;
         this.tasks.assigned(partitions);
