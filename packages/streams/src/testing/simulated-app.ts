@@ -200,6 +200,7 @@ export class SimulatedApp {
         store.plan.changelog.kind === 'changelog' ? Infinity : (running.inputs.get(topic.name)?.position ?? 0);
       const records = topic.partitions[partition]?.slice(0, end) ?? [];
       for (const { key, value, timestampMs } of records) if (key !== null) store.restore(key, value, timestampMs);
+      void store.open(); // without a backend it is open when the call returns
     }
     task.start(this.#committed.streamTimes.get(id) ?? -1);
     this.#tasks.push(running);

@@ -142,6 +142,11 @@ export class TestDriver {
     return store as Store; // the kind of a store is that of its handle
   }
 
+  /** Entries of a store in memory, over all partitions: what a test asks that looks for state which never goes. */
+  entryCount(storeName: string): number {
+    return this.#app.tasks.reduce((sum, { compiled }) => sum + (compiled.stores.get(storeName)?.entryCount ?? 0), 0);
+  }
+
   /** Records that a policy has retried, skipped or sent to a dead-letter topic since the last call. */
   readFailures(): RecordFailure[] {
     return this.#app.failures.splice(0);
