@@ -197,3 +197,49 @@ it('syncs every so often in interval mode, and answers before', async () => {
   files.losePower();
   expect(await values(await harness.open())).toEqual(['a']);
 });
+
+it.each([
+  ['a full disk', (files: SimulatedFileSystem) => files.limitCapacity(700)],
+  ['a failed sync', (files: SimulatedFileSystem) => files.failSyncs(/\.log$/)],
+  ['a read-only disk', (files: SimulatedFileSystem) => files.setReadOnly(true)],
+  ['a worn-out disk', (files: SimulatedFileSystem) => files.wearOutAfter(1)],
+] as const)('acknowledges nothing after %s, closes, and keeps what it had', async (_, breakDisk) => {
+  const files = new SimulatedFileSystem();
+  const harness = new LogHarness({ files });
+  const log = await harness.open();
+  await harness.append(log, batch(['kept']));
+  breakDisk(files);
+  const { commit } = log.append(batch(['lost '.repeat(200)]), 'client');
+  const failed = expect(commit.done).rejects.toMatchObject({ code: 'KAFKA_STORAGE_ERROR' });
+  await harness.settle();
+  await failed;
+  expect(harness.failures.map((error) => (error as { code?: string }).code)).toEqual(['KAFKA_STORAGE_ERROR']);
+  expect(() => log.append(batch(['more']), 'client')).toThrow(harness.failures[0]);
+  const options = { maxBytes: 1000, minOneBatch: true, isolation: 'read_uncommitted' } as const;
+  expect(() => log.read(0, options)).toThrow(harness.failures[0]);
+
+  // Mended, and started again.
+  files.limitCapacity(Infinity);
+  files.failSyncs(undefined);
+  files.setReadOnly(false);
+  files.wearOutAfter(Infinity);
+  files.losePower();
+  expect(await values(await harness.open())).toEqual(['kept']);
+});
+
+it.each([
+  ['a roll', async (log: PartitionLog) => log.append(batch(['b']), 'client')],
+  ['a delete', (log: PartitionLog) => log.deleteRecordsBefore(1)],
+] as const)('fails at %s as it fails at a write', async (_, act) => {
+  const files = new SimulatedFileSystem();
+  const harness = new LogHarness({ files, config: { segmentBytes: 100 } });
+  const log = await harness.open();
+  await harness.append(log, batch(['a']));
+  files.setReadOnly(true);
+  await expect(act(log)).rejects.toThrow(/disk failed/);
+  expect(harness.failures.length).toBe(1);
+  expect(() => log.append(batch(['b']), 'client')).toThrow(/disk failed/);
+  files.setReadOnly(false);
+  files.losePower();
+  expect(await values(await harness.open())).toEqual(['a']);
+});

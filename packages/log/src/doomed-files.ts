@@ -14,6 +14,7 @@ export class DoomedFiles {
 
   removeLater(paths: readonly string[], delayMs: number): void {
     for (const path of paths) {
+      this.#pending.get(path)?.(); // an older file of this name has just been replaced
       const cancel = this.#clock.after(delayMs, () => {
         this.#pending.delete(path);
         this.#files.remove(path);

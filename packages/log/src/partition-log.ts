@@ -180,7 +180,7 @@ export class PartitionLog {
     this.#logEndOffset = lastOffset + 1;
     if (header.producerId >= 0) this.#rememberProducer(header, marker, isControl, baseOffset, valid.maxTimestampMs);
     const result = this.#result(baseOffset, lastOffset, valid.logAppendTimeMs, false);
-    if (this.#active.queuedBytes >= earlyWriteBytes) this.#guarded(() => this.#active.write());
+    if (this.#active.queuedBytes >= earlyWriteBytes) this.#writeQueue();
     if (this.#listeners.length > 0) this.#emit('appended');
     return result;
   }
@@ -230,6 +230,7 @@ export class PartitionLog {
     isolation: ReadOptions['isolation'],
   ): Promise<OffsetAndTimestamp | null> {
     this.#checkOpen();
+    this.#writeQueue();
     const range = { from: this.#logStartOffset, to: this.#upperOffset(isolation) };
     return this.#orClosed(offsetForTimestamp(this.#segments, timestampMs, range));
   }
@@ -237,6 +238,7 @@ export class PartitionLog {
   /** The record with the greatest timestamp; null: the log is empty, or no record has one. */
   async offsetForMaxTimestamp(): Promise<OffsetAndTimestamp | null> {
     this.#checkOpen();
+    this.#writeQueue();
     const range = { from: this.#logStartOffset, to: this.#logEndOffset };
     return this.#orClosed(offsetForMaxTimestamp(this.#segments, range));
   }
@@ -443,6 +445,11 @@ export class PartitionLog {
     });
   }
 
+  /** Before the turn's end: for readers of the files, and when much is queued. */
+  #writeQueue(): void {
+    if (this.#active.queuedBytes > 0) this.#guarded(() => this.#active.write());
+  }
+
   /** What throws in here is the disk's failure: it ends the broker. */
   #guarded(task: () => void): void {
     try {
@@ -500,6 +507,7 @@ export class PartitionLog {
 
   async #readFile(offset: number, upperOffset: number, options: ReadOptions): Promise<ReadResult> {
     // A compaction may put others in their place during the read: which transactions were aborted goes with what was read.
+    this.#writeQueue();
     const segments = this.#segments;
     const { indexIntervalBytes } = this.#config;
     for (let i = segmentIndex(segments, offset); i < segments.length; i++) {

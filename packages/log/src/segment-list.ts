@@ -1,5 +1,6 @@
 import type { AbortedTransaction } from './log-types.ts';
 import type { Segment } from './segment.ts';
+import type { AbortedTransactionEntry } from './txn-index.ts';
 
 /** Sealed segments whose file and indexes one log keeps open. */
 const keptOpen = 4;
@@ -21,14 +22,28 @@ export function abortedBetween(segments: readonly Segment[], offset: number, end
   const aborted: AbortedTransaction[] = [];
   if (endOffset <= offset) return aborted;
   for (let i = segmentIndex(segments, offset); i < segments.length; i++) {
-    for (const entry of segments[i]!.aborted()) {
-      if (entry.lastOffset >= offset && entry.firstOffset < endOffset) {
+    const entries = segments[i]!.aborted();
+    for (let k = firstEndingAt(entries, offset); k < entries.length; k++) {
+      const entry = entries[k]!;
+      if (entry.firstOffset < endOffset) {
         aborted.push({ producerId: entry.producerId, firstOffset: entry.firstOffset });
       }
       if (entry.lastStableOffset >= endOffset) return aborted;
     }
   }
   return aborted;
+}
+
+/** Entries are in the order of their markers: the first with one at or behind the offset. */
+function firstEndingAt(entries: readonly AbortedTransactionEntry[], offset: number): number {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (entries[middle]!.lastOffset < offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Keeps what was read last open, and closes the rest: a log of a thousand segments must not hold a thousand files. */

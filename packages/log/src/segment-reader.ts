@@ -27,7 +27,7 @@ export async function findBatches(segment: Segment, options: FindOptions): Promi
   let wanted = options.maxBytes + options.indexIntervalBytes;
   let isByIndex = position > 0;
   for (;;) {
-    const available = Math.min(Math.max(wanted, batchHeaderBytes), segment.sizeBytes - position);
+    const available = Math.min(Math.max(wanted, batchHeaderBytes), segment.writtenBytes - position);
     if (available <= 0) return null;
     const chunk = new Uint8Array(Buffer.allocUnsafeSlow(available).buffer);
     if ((await segment.read(chunk, position)) < available) {
@@ -42,7 +42,7 @@ export async function findBatches(segment: Segment, options: FindOptions): Promi
     let at = 0;
     while (available - at >= batchHeaderBytes) {
       const header = readBatchHeader(chunk, at);
-      if (header.sizeBytes < batchHeaderBytes || position + at + header.sizeBytes > segment.sizeBytes) {
+      if (header.sizeBytes < batchHeaderBytes || position + at + header.sizeBytes > segment.writtenBytes) {
         throw new CorruptLogError(
           segment.path(suffixes.log),
           `At position ${position + at} there is no batch: its length would be ${header.sizeBytes} bytes.`,

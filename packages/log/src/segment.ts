@@ -95,6 +95,11 @@ export class Segment {
     return this.#hasUnsynced;
   }
 
+  /** In the page cache at least, and so what can be read. */
+  get writtenBytes(): number {
+    return this.#writtenBytes;
+  }
+
   get queuedBytes(): number {
     return this.#sizeBytes - this.#writtenBytes;
   }
@@ -290,9 +295,9 @@ export class Segment {
     this.aborted();
   }
 
-  /** What is queued is written first, if the read reaches it. */
+  /** What is queued must be written before. */
   read(into: Uint8Array, position: number): Promise<number> {
-    if (position + into.length > this.#writtenBytes) this.write();
+    assert(position + into.length <= this.#writtenBytes, 'what is read has been written');
     return this.using((file) => file.read(into, position));
   }
 

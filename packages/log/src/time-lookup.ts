@@ -50,12 +50,11 @@ async function findRecord(
   timestampMs: number,
   range: OffsetRange,
 ): Promise<OffsetAndTimestamp | null> {
-  segment.write(); // what is queued counts
   const reader = new RecordReader();
   let found: OffsetAndTimestamp | null = null;
   const options = {
     from: segment.offsetIndex().positionFor(fromOffset - 1),
-    to: segment.sizeBytes,
+    to: segment.writtenBytes,
     checksCrc: false,
   };
   await segment.using((file) =>
