@@ -50,8 +50,9 @@ export class OpenStore {
     if (this.backend === undefined) return;
     await this.settled();
     const taken = this.store.takeCommit();
-    if (nextOffset <= this.nextOffset) return; // nothing was written
     const prevOffset = this.nextOffset;
+    // Where nothing was written the positions go on alone: who waits for one of them waits for an input, not for a change.
+    if (nextOffset < prevOffset) nextOffset = prevOffset;
     const firstOffset = nextOffset - taken.recordCount;
     this.nextOffset = nextOffset;
     if (this.isStale) return; // the replay to come has these records too

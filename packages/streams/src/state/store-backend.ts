@@ -76,7 +76,10 @@ export type ClaimAnswer =
 /** All writes of a commit: the changelog's records in `[prevOffset, nextOffset)`, last value of each key, in the changelog's order. */
 export interface StoreCommit {
   readonly epoch: number;
-  /** It must follow on: applied if `prevOffset <= stored < nextOffset`, since values are absolute. */
+  /**
+   * It must follow on: applied if `prevOffset <= stored < nextOffset`, since values are absolute. An empty range, at what is stored,
+   * brings positions only.
+   */
   readonly prevOffset: number;
   readonly nextOffset: number;
   readonly writes: readonly StoreWrite[];
