@@ -70,9 +70,9 @@ export function handleCommands<C extends Typed, E extends Typed, S, R extends st
   const { name } = decider;
   const { idempotencyMs = 24 * 3_600_000, onError } = options;
   const state = storeById(builder, `${name}-state-${decider.stateVersion}`, aggregateSerde(decider.state));
-  const ids = builder.keyValueStore<readonly [string, string], Remembered>({
+  const ids = builder.keyValueStore<string, Remembered>({
     name: `${name}-command-ids`,
-    key: json<readonly [string, string]>(),
+    key: string,
     value: json<Remembered>(),
     ttlMs: idempotencyMs,
   });
@@ -85,12 +85,12 @@ export function handleCommands<C extends Typed, E extends Typed, S, R extends st
     id: string,
     stores: {
       readonly state: KeyValueStore<string, Aggregate<S>>;
-      readonly ids: KeyValueStore<readonly [string, string], Remembered>;
+      readonly ids: KeyValueStore<string, Remembered>;
     },
     context: RecordContext,
   ): Result<C, E>[] => {
     const hash = givenId === '' ? '' : hashOf(command);
-    const known = givenId === '' ? undefined : stores.ids.get([id, givenId]);
+    const known = givenId === '' ? undefined : stores.ids.get(rememberedKey(id, givenId));
     if (known !== undefined) {
       const reply = known.hash === hash ? known.reply : ({ status: 'reused', version: known.reply.version } as const);
       return [{ kind: 'reply', reply, command }];
@@ -127,7 +127,7 @@ export function handleCommands<C extends Typed, E extends Typed, S, R extends st
       reply = { status: 'conflict', version };
     }
     // A conflict is not remembered: the same command may be sent again, to what the aggregate is by then.
-    if (givenId !== '' && reply.status !== 'conflict') stores.ids.put([id, givenId], { hash, reply });
+    if (givenId !== '' && reply.status !== 'conflict') stores.ids.put(rememberedKey(id, givenId), { hash, reply });
     results.push({ kind: 'reply', reply, command });
     return results;
   };
@@ -139,7 +139,7 @@ export function handleCommands<C extends Typed, E extends Typed, S, R extends st
       name: `${name}-decide`,
       stores: { state, ids },
       onError,
-      keys: ({ givenId }, id) => (givenId === '' ? {} : { ids: [[id, givenId] as const] }),
+      keys: ({ givenId }, id) => (givenId === '' ? {} : { ids: [rememberedKey(id, givenId)] }),
       onRecord: (envelope, id, context) => handle(envelope, id, context.stores, context),
     });
 
@@ -169,6 +169,11 @@ export function handleCommands<C extends Typed, E extends Typed, S, R extends st
       name: `${name}-to-processes`,
     });
   return { events, state };
+}
+
+/** A command id is one of its aggregate's. */
+function rememberedKey(id: string, commandId: string): string {
+  return JSON.stringify([id, commandId]);
 }
 
 function rejectionRecordOf(reply: ReplyRecord, command: Typed, to: string, commandId: string): RejectionRecord {

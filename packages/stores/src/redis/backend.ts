@@ -65,10 +65,11 @@ class RedisBackend implements StateStoreBackend {
       key: spec.keySerde,
       value: spec.valueSerde,
     };
-    await this.#redis.hset(directoryKey({ prefix, applicationId: spec.applicationId }), {
-      [spec.name]: JSON.stringify(description),
-    });
-    return new RedisStore({ redis: this.#redis, prefix, spec, clock, random, logger });
+    const connection = this.#redis;
+    const directory = directoryKey({ prefix, applicationId: spec.applicationId });
+    const announce = (): Promise<unknown> => connection.hset(directory, { [spec.name]: JSON.stringify(description) });
+    await announce();
+    return new RedisStore({ redis: connection, prefix, spec, announce, clock, random, logger });
   }
 
   close(): Promise<void> {

@@ -33,6 +33,8 @@ export interface RedisStoreSettings {
   readonly redis: Redis;
   readonly prefix: string;
   readonly spec: StoreSpec;
+  /** Tells other programs of the store: again at each rebuild, as whatever took the data may have taken that too. */
+  readonly announce: () => Promise<unknown>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -174,6 +176,7 @@ export class RedisStore implements BackendStore {
       ),
     );
     if (verdict === 'fenced') throw new StoreFencedError(this.#key, epoch, Number(stored));
+    await this.#persistently(this.#settings.announce);
     this.#incarnation = incarnation;
     this.#buildingUntil = isWhole ? -1 : epoch;
     this.#sentOffset = this.#firstOffset;
@@ -193,6 +196,7 @@ export class RedisStore implements BackendStore {
       this.#positions.set(name, offset);
     }
     if (batch.nextOffset >= this.#buildingUntil) this.#buildingUntil = -1;
+    if (batch.prevOffset === batch.nextOffset && !positionsChanged) return { verdict: 'replay' };
     const commit: OpenCommit = { buffer: this.#buffers.take(), openSlices: 0 };
     const replies: Promise<SliceReply>[] = [];
     let prevOffset = batch.prevOffset;

@@ -23,7 +23,7 @@ function script(source: string): Script {
  *
  * Changes are MessagePack, [[field, value, …], [deleted field, …]]. The order of the checks is part of the protocol.
  * Contiguity is prev <= o < next, not equality: values are absolute, so a slice is right on any state in between, and a replay
- * may cut differently. That a segment is there is asked last: a slice that is sent again may touch one that has expired since.
+ * may cut differently. An empty range, at where the data stands, brings positions only. That a segment is there is asked last: a slice that is sent again may touch one that has expired since.
  * The marks come last: an error on the way (no memory left) keeps `o`, and the same slice is applied again. `unpack` fails at
  * 8,000 values, hence the pieces of 7,000.
  */
@@ -33,7 +33,10 @@ local m = redis.call('HMGET', main, '\\0e', '\\0t', '\\0i', '\\0o')
 local epoch, o = tonumber(m[1]), tonumber(m[4])
 if epoch and tonumber(ARGV[1]) < epoch then return {'fenced', m[4] or '', m[1]} end
 if not o or m[2] ~= ARGV[2] or m[3] ~= incarnation then return {'lost', m[4] or '', m[1] or ''} end
-if o >= tonumber(ARGV[5]) then return {'replay', m[4], m[1]} end
+if o >= tonumber(ARGV[5]) then
+  if o == tonumber(ARGV[4]) and ARGV[8] ~= '' then redis.call('HSET', main, '\\0p', ARGV[8]) end
+  return {'replay', m[4], m[1]}
+end
 if o < tonumber(ARGV[4]) then return {'gap', m[4], m[1]} end
 local touched = tonumber(ARGV[14])
 for i = 1, touched do

@@ -78,6 +78,19 @@ describe.runIf(available('redis'))('a store in Redis', () => {
       }
     });
 
+    it('of an empty range brings positions where the data stands, and nowhere else', async () => {
+      const store = await fresh(await backend.openStore(specOf('positions')));
+      const positionsAt = (offset: number) => ({ positions: [{ topic: 'orders', partition: 0, offset }] });
+      const stored = (): Promise<string | null> => redis.hget('millrace:{app/positions/0}:d0', '\0p');
+      await store.commit(commitOf(0, 0, 3, { a: '1' }, positionsAt(5)));
+      expect(await store.commit(commitOf(0, 3, 3, {}, positionsAt(6)))).toEqual({ verdict: 'replay' });
+      expect(await stored()).toBe('{"orders-0":6}');
+      await store.commit(commitOf(0, 2, 2, {}, positionsAt(7)));
+      expect(await store.commit(commitOf(0, 4, 4, {}, positionsAt(8)))).toEqual({ verdict: 'gap', nextOffset: 3 });
+      expect(await stored()).toBe('{"orders-0":6}');
+      expect(await read(store, keyAt('a'))).toBe('it stands at 3, its owner left it at 4');
+    });
+
     it('of more than 5,000 changes is cut into ranges of the changelog, and none is lost', async () => {
       const store = await fresh(await backend.openStore(specOf('large')));
       await redis.config('RESETSTAT');
