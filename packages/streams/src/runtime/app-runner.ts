@@ -204,6 +204,7 @@ export class AppRunner {
   async #runSessions(): Promise<void> {
     for (let failures = 0; ;) {
       if (this.#closing.signal.aborted) return;
+      if (this.#globalReader === undefined) await this.#unlessClosing(this.#retrying(() => this.#openGlobalTables()));
       const session = new Session(
         {
           plan: this.#plan,
@@ -270,7 +271,10 @@ export class AppRunner {
 
   get #transactionTimeoutMs(): number {
     const waits = this.#plan.nodes.some(({ kind }) => kind === 'sink' || kind === 'mapAsync');
-    return waits ? 60_000 : transactionTimeoutMs;
+    return Math.max(
+      waits ? 60_000 : transactionTimeoutMs,
+      (this.#options.commitIntervalMs ?? 0) + transactionTimeoutMs,
+    );
   }
 
   /** Before there is a session there is nothing to be finished: closing need not wait for a cluster that does not answer. */
@@ -314,7 +318,10 @@ export class AppRunner {
     const cluster = this.#cluster!;
     const consumer = cluster.consumer({ isolationLevel: 'read_committed', autoOffsetReset: 'none' });
     await this.#globalReader?.close(new AppClosedError(this.#applicationId, 'its global tables are read again'));
-    const reader = new ChangelogReader(consumer, (error) => this.#session?.abort(error));
+    const reader = new ChangelogReader(consumer, (error) => {
+      this.#globalReader = undefined; // the next session begins with reading them again
+      this.#session?.abort(error);
+    });
     this.#globalReader = reader;
     await Promise.all(
       this.#plan.globalTables.map(async (plan) => {

@@ -68,6 +68,13 @@ it('gives nothing to members with another plan, or with user data it cannot read
   for (const id of ['b', 'c', 'd']) expect(assignment.get(id)).toEqual([]);
 });
 
+it('fails when a source does not exist any more', () => {
+  const left = new Map([...sizes].filter(([topic]) => topic !== 'users'));
+  expect(() => assignor.assign([member('a')], left)).toThrow(
+    expect.objectContaining({ code: 'MISSING_TOPIC', context: { topics: ['users'] } }),
+  );
+});
+
 it('makes as many tasks as the largest input has partitions, and takes topics that a pattern matches as a whole', () => {
   const sources = [{ subtopology: 3, topics: [], patterns: [/orders-\w+/g] }];
   const tasks = tasksOf(

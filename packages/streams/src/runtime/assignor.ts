@@ -1,4 +1,5 @@
 import type { Assignor, AssignorMember, TopicPartitionId } from '@millrace/client/bytes';
+import { MissingTopicError } from './errors.ts';
 
 /** The inputs of one sub-topology. Its task number p reads partition p of each of them. */
 export interface SubtopologySources {
@@ -27,7 +28,8 @@ interface AssignableTask extends TaskId {
  * (KIP-429).
  *
  * Each member sends the hash of its plan. One with another plan than the leader's gets nothing: it finds the group's hash with
- * the committed offsets, and fails there (`INCOMPATIBLE_PLAN`).
+ * the committed offsets, and fails there (`INCOMPATIBLE_PLAN`). A source that was deleted fails its group's leader, one after the
+ * other (`MISSING_TOPIC`): better than an app that silently has nothing to do.
  */
 export function streamsAssignor(options: {
   readonly planHash: string;
@@ -39,6 +41,8 @@ export function streamsAssignor(options: {
     isCooperative: true,
     userData: () => new TextEncoder().encode(JSON.stringify({ version: 1, plan: planHash })),
     assign(members, partitionsOf) {
+      const missing = sources.flatMap(({ topics }) => topics.filter((topic) => !partitionsOf.has(topic)));
+      if (missing.length > 0) throw new MissingTopicError(missing, 'reads');
       const compatible = members.filter((member) => planOf(member) === planHash);
       const assignment = new Map<string, readonly TopicPartitionId[]>(members.map(({ memberId }) => [memberId, []]));
       for (const [memberId, inputs] of deal(tasksOf(sources, partitionsOf), compatible)) {

@@ -123,7 +123,8 @@ function firstOffsetsOf(task: OpeningTask, around: CommitSurroundings): TopicPar
     streamTimeMs: task.streamTimeMs,
     committedAtMs: around.nowMs(),
     epoch: task.epoch,
-    changelogEnds: around.path.guarantee === 'at_least_once' ? ends : undefined,
+    // Exactly once: only what at least once has left behind, until it is written over.
+    changelogEnds: around.path.guarantee === 'at_least_once' ? ends : task.changelogEnds,
   });
   return task.inputs.map(({ topic, partition, queue }) => ({ topic, partition, offset: queue.position, metadata }));
 }

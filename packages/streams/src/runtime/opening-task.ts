@@ -48,6 +48,7 @@ export async function openTask(
   partitions: readonly AssignedPartition[],
   around: OpeningSurroundings,
 ): Promise<OpeningTask> {
+  checkPartitionCounts(id, around);
   const metadata = committedBy(partitions, around);
   const inputs: TaskInput[] = [];
   for (const partition of [...partitions].sort((a, b) => (a.topic < b.topic ? -1 : 1))) {
@@ -93,7 +94,6 @@ export async function openTask(
 /** Fills the stores up to the barrier that has just been committed. */
 export async function fillStores(
   opening: OpeningTask,
-  guarantee: 'exactly_once_v2' | 'at_least_once',
   around: RestoreSurroundings,
 ): Promise<readonly { readonly open: OpenStore; readonly corrections: readonly Correction[] }[]> {
   const filled = await Promise.all(
@@ -105,7 +105,7 @@ export async function fillStores(
         const ends = await around.cluster.endOffsets(open.changelogTopic);
         open.epoch = ends.get(open.partition) ?? 0;
         await bringUpToDate(open, source.queue.position, around);
-      } else if (guarantee === 'at_least_once' && committedEnd !== undefined && committedEnd < open.epoch) {
+      } else if (committedEnd !== undefined && committedEnd < open.epoch) {
         corrections = await restoreUpTo(open, committedEnd, open.epoch, around);
       } else await bringUpToDate(open, open.epoch, around);
       await open.store.open();
@@ -138,6 +138,21 @@ async function openInput(id: TaskId, assigned: AssignedPartition, around: Openin
   const queue = new PartitionQueue(topic, partition, offset);
   queue.highWatermark = endOffset;
   return { topic, partition, source, queue, isPaused: true, committedOffset: offset };
+}
+
+/** @throws {IncompatiblePlanError} a source was given more partitions than there are changelogs for */
+function checkPartitionCounts({ subtopology, partition }: TaskId, around: OpeningSurroundings): void {
+  const { plan, applicationId, partitionCounts } = around;
+  for (const { name, changelog, subtopology: owner } of plan.stores) {
+    const topic = topicNameOf(changelog, applicationId);
+    const count = partitionCounts.get(topic) ?? 0;
+    if (owner !== subtopology || changelog.kind !== 'changelog' || partition < count) continue;
+    throw new IncompatiblePlanError(
+      `A source was given more partitions, but the changelog of '${name}' has ${count}: the keys of partition ${partition} ` +
+        'have moved to it from partitions where their state is.',
+      { topic, partitions: count, needed: partition + 1 },
+    );
+  }
 }
 
 /** The metadata of the last commit: of the partitions, the one that was committed last. */

@@ -92,6 +92,7 @@ export class Session {
   readonly #restore: RestoreSurroundings;
   readonly #revocations: Revocation[] = [];
   readonly #closing = new AbortController();
+  #pumping: Promise<void> = Promise.resolve();
   #hasJoined = false;
   #isPaused: boolean;
   #isStopping = false;
@@ -168,6 +169,7 @@ export class Session {
       await Promise.race([this.#live(), this.#aborted]);
     } catch (error) {
       this.#failure ??= error;
+      if (isMillraceError(error, 'PRODUCER_FENCED')) await this.#askGroup();
     }
     const closed = this.#close();
     // Aborted: what has not closed by then is closed with the client's connections.
@@ -182,8 +184,23 @@ export class Session {
       this.#path.producer.begin();
     }
     this.#lastCommitMs = this.#options.clock.monotonic();
-    void this.#pump();
+    this.#pumping = this.#pump();
+    this.#pumping.catch((error: unknown) => {
+      if (!this.#closing.signal.aborted) this.#fail(error);
+    });
     await this.#loop();
+  }
+
+  /**
+   * The producer was fenced. By its coordinator, after a timeout: then another session goes on. Or by another process with the same
+   * `groupInstanceId`: then the group's next answer says so, and this instance must not fence it in turn.
+   */
+  async #askGroup(): Promise<void> {
+    if (this.#options.groupInstanceId === undefined || this.#isAborted) return;
+    const answered = this.#pumping.catch((error: unknown) => {
+      if (isMillraceError(error, 'FENCED_INSTANCE_ID')) this.#failure = error;
+    });
+    await Promise.race([answered, delay(this.#options.clock, 2 * heartbeatIntervalMs)]);
   }
 
   /** Commits, gives up the tasks, leaves the group; `run` resolves. */
@@ -251,6 +268,8 @@ export class Session {
       const runner = runners[(this.#firstRunner + i) % runners.length]!;
       recordCount += await this.#run(runner, clock.monotonic() + share);
       await this.#runTimers(runner);
+      // While answers are awaited, results of records before the position may still come.
+      if (runner.task.isDrained && !runner.hasStaged) await runner.sinks.writeFull();
       this.tasks.resumeInputs(runner);
     }
     if (recordCount > 0) events.processed(recordCount);
@@ -400,18 +419,14 @@ export class Session {
     done();
   }
 
-  /** Fetches go straight into the tasks' queues. */
+  /** Fetches go straight into the tasks' queues. Rejects with what the group or a fetch says. */
   async #pump(): Promise<void> {
-    try {
-      while (!this.#closing.signal.aborted) {
-        const fetched = await this.#consumer.poll(1000);
-        if (fetched === null) continue;
-        this.tasks.take(fetched);
-        this.#options.events.moved();
-        this.#wakeUp();
-      }
-    } catch (error) {
-      if (!this.#closing.signal.aborted) this.#fail(error);
+    while (!this.#closing.signal.aborted) {
+      const fetched = await this.#consumer.poll(1000);
+      if (fetched === null) continue;
+      this.tasks.take(fetched);
+      this.#options.events.moved();
+      this.#wakeUp();
     }
   }
 

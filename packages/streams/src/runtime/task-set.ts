@@ -125,7 +125,15 @@ export class TaskSet {
     const assigned = [...this.#openings.values()].filter(({ opened }) => opened === undefined);
     if (assigned.length === 0) return;
     const { plan } = this.#opening;
-    for (const opening of assigned) opening.opened = await openTask(opening.id, opening.partitions, this.#opening);
+    for (const opening of assigned) {
+      const opened = await openTask(opening.id, opening.partitions, this.#opening);
+      opening.opened = opened;
+      if (!opening.closing.signal.aborted) continue;
+      // The session was aborted meanwhile, and has closed what there was.
+      opened.task.close();
+      await Promise.allSettled(opened.stores.map((store) => store.close()));
+      throw opening.closing.signal.reason;
+    }
     const opened = assigned.map((opening) => opening.opened!);
     await commit(opened.filter(({ id, stores }) => stores.length > 0 || TaskSinks.hasSinks(plan, id.subtopology)));
     for (const opening of assigned) void this.#fill(opening, opening.opened!);
@@ -133,10 +141,10 @@ export class TaskSet {
 
   /** Runs beside the loop: other tasks go on meanwhile. */
   async #fill(opening: Opening, opened: OpeningTask): Promise<void> {
-    const { options, restore, wake, fail } = this.#around;
+    const { restore, wake, fail } = this.#around;
     const { signal } = opening.closing;
     try {
-      const corrections = await fillStores(opened, options.guarantee, restore);
+      const corrections = await fillStores(opened, restore);
       signal.throwIfAborted();
       const { id, epoch, inputs } = opened;
       const sinks = await TaskSinks.open({ subtopology: id.subtopology, epoch, inputs }, signal, this.#sinks);

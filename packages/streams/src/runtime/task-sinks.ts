@@ -34,6 +34,9 @@ interface SourceRecord {
   readonly headers: readonly HeaderEntry[];
 }
 
+/** Results that wait for a write, for each sink and partition. */
+const maxWaitingResults = 5_000;
+
 interface OpenSink {
   readonly node: SinkNode;
   readonly input: SinkInput;
@@ -87,16 +90,28 @@ export class TaskSinks {
     if (offset === record.offset) sink.sources.set(offset, { timestampMs, key, value, headers });
   }
 
+  /** Between commits: lets no more than so many results wait. */
+  async writeFull(): Promise<void> {
+    for (const sink of this.#sinks.values()) {
+      if (sink.output.size >= maxWaitingResults)
+        await this.#failing(sink, () => sink.output.write(sink.input.queue.position));
+    }
+  }
+
   /** Resolves when all results of what has been processed are durable in their targets. @throws {SinkFailedError} */
   async flush(): Promise<void> {
-    for (const { node, input, output, sources } of this.#sinks.values()) {
-      try {
-        await output.flush(input.queue.position);
-      } catch (error) {
-        if (this.#signal.aborted) throw error;
-        throw new SinkFailedError(node.name, input.topic, input.partition, error);
-      }
-      sources?.clear();
+    for (const sink of this.#sinks.values()) {
+      await this.#failing(sink, () => sink.output.flush(sink.input.queue.position));
+      sink.sources?.clear();
+    }
+  }
+
+  async #failing({ node, input }: OpenSink, write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      if (this.#signal.aborted) throw error;
+      throw new SinkFailedError(node.name, input.topic, input.partition, error);
     }
   }
 
