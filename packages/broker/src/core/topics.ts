@@ -140,6 +140,8 @@ export class Topics implements Partitions {
       }
     }
     clearStrays({ directory, files, logger, expected });
+    // Before the records that say that they are gone: else a crash could bring directories back that nobody owns.
+    if (changes.length > 1) await files.syncDirectory(directory);
     this.#partitionCount = toOpen.length;
     const logs = await boundedParallel(
       toOpen,
@@ -358,11 +360,21 @@ export class Topics implements Partitions {
     try {
       const topic = new TopicState(name, uuid(this.#options.random), [], configs);
       topic.logs.push(...(await this.#openLogs(topic, 0, partitionCount, logConfigOf(configs, this.#options.config))));
-      await this.#metadata.append([[{ subject: 'topic', topicId: topic.topicId }, valueOf(topic)]]);
+      await this.#record(topic, valueOf(topic), topic.logs);
       this.#publish(topic);
       return topic;
     } catch (error) {
       this.#partitionCount -= partitionCount;
+      throw error;
+    }
+  }
+
+  /** Makes durable that a topic has new logs. If that fails, they are removed. */
+  async #record(topic: TopicState, value: TopicValue, newLogs: readonly PartitionLog[]): Promise<void> {
+    try {
+      await this.#metadata.append([[{ subject: 'topic', topicId: topic.topicId }, value]]);
+    } catch (error) {
+      await Promise.allSettled(newLogs.map((log) => log.delete()));
       throw error;
     }
   }

@@ -28,12 +28,13 @@ export function fetch(services: KafkaServices): Handler {
       return { errorCode: errorCodes.FETCH_SESSION_ID_NOT_FOUND };
     }
     const call = new FetchCall(services, request, context.apiVersion);
+    const maxBytes = Math.min(request.maxBytes, services.config['fetch.max.bytes']);
     const results = services.fetcher.fetch(
       {
         positions: call.positions,
         isolation: request.isolationLevel === readCommitted ? 'read_committed' : 'read_uncommitted',
-        maxBytes: Math.min(request.maxBytes, services.config['fetch.max.bytes']),
-        minBytes: request.minBytes,
+        maxBytes,
+        minBytes: Math.min(request.minBytes, maxBytes), // more than may come is not waited for
         maxWaitMs: call.mustAnswerNow ? 0 : request.maxWaitMs,
       },
       (cancel) => context.connection.onClose(cancel),
