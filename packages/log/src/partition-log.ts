@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { silentLogger, type Clock, type FileSystem, type Logger } from '@millrace/platform';
 import { attributesOf, setBaseOffset, setPartitionLeaderEpoch, type BatchHeader } from '@millrace/protocol';
 import { BatchValidator, type AppendOrigin } from './batch-validation.ts';
-import { cleanableRange, type CleanableRange } from './cleanable.ts';
-import type { CleanedSegment, CompactionResult, CompactionTask, Compactor } from './compaction.ts';
+import type { CompactionResult, Compactor } from './compaction.ts';
 import { readEndMarker, transactionMarker } from './control-batch.ts';
 import { DoomedFiles } from './doomed-files.ts';
 import { KafkaStorageError, OffsetOutOfRangeError, PolicyViolationError, type PartitionAt } from './errors.ts';
 import type { CommitMember, GroupCommit } from './group-commit.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
 import { checkpointNames, LogCheckpoints } from './log-checkpoints.ts';
+import { LogCompaction } from './log-compaction.ts';
 import type { LogConfig } from './log-config.ts';
 import type { AppendResult, LogEvent, LogOptions, ProducerSnapshot, ReadOptions, ReadResult } from './log-types.ts';
 import type { EndMarker, ProducerState } from './producer-state.ts';
@@ -18,7 +18,6 @@ import { segmentsToDelete } from './retention.ts';
 import { abortedBetween, RecentSegments, segmentIndex } from './segment-list.ts';
 import { findBatches } from './segment-reader.ts';
 import { Segment } from './segment.ts';
-import { dropCleaned, swapIn } from './swap-files.ts';
 import { Tail } from './tail-cache.ts';
 import { offsetForTimestamp, offsetForMaxTimestamp, type OffsetAndTimestamp } from './time-lookup.ts';
 
@@ -62,10 +61,7 @@ export class PartitionLog {
   readonly #doomed: DoomedFiles;
   readonly #checkpoints: LogCheckpoints;
   readonly #recent: RecentSegments = new RecentSegments();
-  #firstDirtyOffset: number;
-  #isCompacting = false;
-  /** A compaction is putting files in place: segments must stay as they are. */
-  #isSwapping = false;
+  readonly #compaction: LogCompaction;
 
   /** Recovers, then opens. @throws `CorruptLogError`, `InconsistentTopicIdError`, `FileSystemError` */
   static async open(options: LogOptions): Promise<PartitionLog> {
@@ -96,7 +92,7 @@ export class PartitionLog {
     this.#writtenOffset = recovered.logEndOffset;
     this.#highWatermark = recovered.logEndOffset;
     this.#sizeBytes = recovered.segments.reduce((sum, segment) => sum + segment.sizeBytes, 0);
-    this.#firstDirtyOffset = recovered.firstDirtyOffset;
+    this.#compaction = this.#newCompaction(recovered.firstDirtyOffset);
     this.#tail = new Tail(options.tailCache, recovered.logEndOffset);
     this.#member = {
       write: () => this.#write(),
@@ -261,7 +257,7 @@ export class PartitionLog {
     if (!(target >= 0 && target <= this.#highWatermark)) throw this.#outOfRange(offset);
     if (target > this.#logStartOffset) {
       this.#moveStart(target);
-      if (!this.#isSwapping) this.#deleteSegments(this.#segmentsBelowStart()); // else retention will
+      if (!this.#compaction.isSwapping) this.#deleteSegments(this.#segmentsBelowStart()); // else retention will
     }
     await this.#drained();
     this.#checkOpen();
@@ -275,7 +271,7 @@ export class PartitionLog {
   /** Deletes segments past retention, rolls what must roll, drops expired producers. Called every `log.retention.check.interval.ms`. */
   enforceRetention(): void {
     this.#checkOpen();
-    if (this.#isSwapping) return; // next time
+    if (this.#compaction.isSwapping) return; // next time
     const nowMs = this.#clock.now();
     this.#producers.expire(nowMs, this.#config.producerIdExpirationMs);
     if (this.#active.isOlderThan(this.#maxSegmentAgeMs(), nowMs)) this.#roll();
@@ -293,7 +289,7 @@ export class PartitionLog {
    * `max.compaction.lag.ms`; undefined where there is nothing to clean, or a compaction is under way.
    */
   get dirtyRatio(): number | undefined {
-    return this.#isCompacting || this.#closed !== undefined ? undefined : this.#cleanable()?.dirtyRatio;
+    return this.#compaction.dirtyRatio;
   }
 
   /**
@@ -302,32 +298,9 @@ export class PartitionLog {
    */
   async compact(compactor: Compactor): Promise<CompactionResult> {
     this.#checkOpen();
-    const range = this.#isCompacting ? undefined : this.#cleanable();
-    if (range === undefined) return { bytesBefore: 0, bytesAfter: 0 };
-    this.#isCompacting = true;
-    try {
-      const output = await compactor.run(this.#compactionTask(range));
-      const replaced = new Set(output.cleaned.flatMap((cleaned) => cleaned.sourceBaseOffsets));
-      let bytesBefore = 0;
-      for (const segment of range.segments) if (replaced.has(segment.baseOffset)) bytesBefore += segment.sizeBytes;
-      let isComplete = true;
-      for (const cleaned of output.cleaned) {
-        this.#inBackground(async () => {
-          isComplete = (await this.#swapIn(cleaned)) && isComplete;
-        });
-      }
-      this.#inBackground(async () => {
-        if (this.#closed !== undefined || !isComplete) return;
-        this.#firstDirtyOffset = output.cleanedUpTo;
-        await this.#checkpoints.replace([this.#checkpoints.offset(checkpointNames.cleanerOffset, output.cleanedUpTo)]);
-      });
-      await this.#drained();
-      this.#checkOpen();
-      return { bytesBefore, bytesAfter: output.keptBytes };
-    } finally {
-      this.#isCompacting = false;
-      if (this.#closed === undefined) dropCleaned(this.#files, this.#directory);
-    }
+    const result = await this.#compaction.run(compactor, () => this.#drained());
+    this.#checkOpen();
+    return result;
   }
 
   /** True: a producer has an open transaction here. */
@@ -559,60 +532,36 @@ export class PartitionLog {
 
   // --- compacting
 
-  #cleanable(): CleanableRange | undefined {
-    return cleanableRange(this.#segments, {
-      config: this.#config,
-      nowMs: this.#clock.now(),
-      firstDirtyOffset: Math.max(this.#firstDirtyOffset, this.#logStartOffset),
-      stableOffset: this.lastStableOffset,
-    });
-  }
-
-  #compactionTask(range: CleanableRange): CompactionTask {
-    return {
+  #newCompaction(firstDirtyOffset: number): LogCompaction {
+    const log = {
       directory: this.#directory,
-      segments: range.segments.map(({ baseOffset, sizeBytes }) => ({ baseOffset, sizeBytes })),
-      firstDirtyOffset: range.firstDirtyOffset,
-      endOffset: range.endOffset,
-      aborted: this.#segments.flatMap((segment) => segment.aborted()),
-      producers: [...this.#producers.entries()].map((entry) => ({
-        producerId: entry.producerId,
-        producerEpoch: entry.epoch,
-        lastDataOffset: entry.batches.at(-1)?.lastOffset ?? -1,
-      })),
-      nowMs: this.#clock.now(),
-      deleteRetentionMs: this.#config.deleteRetentionMs,
-      segmentBytes: this.#config.segmentBytes,
-      indexIntervalBytes: this.#config.indexIntervalBytes,
+      files: this.#files,
+      clock: this.#clock,
+      producers: this.#producers,
+      config: () => this.#config,
+      segments: () => this.#segments,
+      logStartOffset: () => this.#logStartOffset,
+      lastStableOffset: () => this.lastStableOffset,
+      isClosed: () => this.#closed !== undefined,
+      inBackground: (task: () => Promise<void>) => this.#inBackground(task),
+      replaced: (sources: readonly Segment[], target: Segment) => this.#replaceSegments(sources, target),
+      removeLater: (paths: readonly string[]) => this.#doomed.removeLater(paths, this.#config.fileDeleteDelayMs),
+      saveFirstDirtyOffset: (offset: number) =>
+        this.#checkpoints.replace([this.#checkpoints.offset(checkpointNames.cleanerOffset, offset)]),
     };
+    return new LogCompaction(log, firstDirtyOffset);
   }
 
-  /** False: the sources are not what they were, and stay. */
-  async #swapIn(cleaned: CleanedSegment): Promise<boolean> {
-    const sources = this.#segments.filter((segment) => cleaned.sourceBaseOffsets.includes(segment.baseOffset));
-    if (this.#closed !== undefined) return false;
-    if (sources.length < cleaned.sourceBaseOffsets.length) {
-      // Retention was faster. What was made must go before the next swap: `finishSwaps` takes it for a sign to undo.
-      dropCleaned(this.#files, this.#directory, cleaned.baseOffset);
-      return false;
+  #replaceSegments(sources: readonly Segment[], target: Segment): void {
+    const first = this.#segments.indexOf(sources[0]!);
+    this.#segments = this.#segments.toSpliced(first, sources.length, target);
+    this.#sizeBytes += target.sizeBytes;
+    for (const source of sources) {
+      this.#sizeBytes -= source.sizeBytes;
+      this.#recent.drop(source);
     }
-    this.#isSwapping = true;
-    try {
-      for (const source of sources) this.#recent.drop(source);
-      const deleted = await swapIn(this.#files, this.#directory, { ...cleaned, sources }, (target) => {
-        const first = this.#segments.indexOf(sources[0]!);
-        this.#segments = this.#segments.toSpliced(first, sources.length, target);
-        for (const source of sources) this.#sizeBytes -= source.sizeBytes;
-        this.#sizeBytes += target.sizeBytes;
-        // Superseded records would be harmless; those of aborted transactions, which the index no longer names, would not.
-        this.#tail.forgetBefore(this.#segments[first + 1]!.baseOffset);
-      });
-      for (const source of sources) source.close();
-      this.#doomed.removeLater(deleted, this.#config.fileDeleteDelayMs);
-      return true;
-    } finally {
-      this.#isSwapping = false;
-    }
+    // Superseded records would be harmless; those of aborted transactions, which the index no longer names, would not.
+    this.#tail.forgetBefore(this.#segments[first + 1]!.baseOffset);
   }
 
   // --- deleting
