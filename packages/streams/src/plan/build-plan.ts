@@ -30,7 +30,7 @@ export function buildPlan(draft: Draft): Plan {
     if (draft.stores.has(name)) throw new DuplicateNameError('stores', name);
   }
 
-  checkSinks(nodes);
+  checkSinks(nodes, draft.stores);
   const copartitions = copartitionsOf(nodes, draft.partitionCounts);
   return deepFreeze({
     applicationId: draft.applicationId,

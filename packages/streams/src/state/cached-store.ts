@@ -49,6 +49,7 @@ export class CachedStore implements StateStore {
 
   readonly #wanted = new Map<string, StoreKey>();
   readonly #wantedWindows = new Set<number>();
+  #prefetches = 0;
   readonly #wholeWindows = new Set<number>();
 
   constructor(
@@ -265,7 +266,9 @@ export class CachedStore implements StateStore {
     const clean: Entry[] = [];
     for (const segment of this.#segments.values()) {
       for (const entry of segment.values()) {
-        if (!entry.isDirty && !entry.isPending && entry.inFlight === 0 && entry.usedIn < this.#batch) clean.push(entry);
+        if (entry.isDirty || entry.isPending || entry.inFlight > 0 || entry.usedIn === this.#batch) continue;
+        // A commit may come between a prefetch and the records that it was for; and timers are fetched on their own.
+        if (entry.wantedIn < this.#prefetches - 2) clean.push(entry);
       }
     }
     clean.sort((a, b) => a.usedIn - b.usedIn);
@@ -321,8 +324,9 @@ export class CachedStore implements StateStore {
 
   /** A record of the next batch will read this key. */
   want(startMs: number, key: Uint8Array): void {
-    if (this.#segments.get(startMs)?.has(this.#idOfBytes(key)) === true) return;
-    this.#wanted.set(`${startMs}:${latin1(key)}`, { startMs, key });
+    const known = this.#segments.get(startMs)?.get(this.#idOfBytes(key));
+    if (known !== undefined) known.wantedIn = this.#prefetches;
+    else this.#wanted.set(`${startMs}:${latin1(key)}`, { startMs, key });
   }
 
   /** A window that the next batch closes, with all it holds. */
@@ -336,6 +340,7 @@ export class CachedStore implements StateStore {
     const windows = [...this.#wantedWindows];
     this.#wanted.clear();
     this.#wantedWindows.clear();
+    this.#prefetches++;
     if (this.#backend === null || keys.length + windows.length === 0) return true;
     const answer = await this.#backend.prefetch(keys, windows);
     if (answer.verdict === 'stale') return false;
@@ -375,6 +380,7 @@ export class CachedStore implements StateStore {
       entry.timestampMs = stored.timestampMs;
     }
     entry.usedIn = this.#batch;
+    if (this.isFar) entry.wantedIn = this.#prefetches;
     this.#insert(segment, id, entry);
     return entry;
   }

@@ -18,6 +18,8 @@ export class Entry {
   inFlight = 0;
   /** Batch in which it was last used. */
   usedIn = 0;
+  /** The last prefetch that asked for it: until the batch is processed it stays. */
+  wantedIn = -Infinity;
   /** It has a place in the heap of ages. */
   isAging = false;
   /** The record that was last written from: results that wait for the commit are that record's. */

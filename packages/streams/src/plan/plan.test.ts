@@ -1,0 +1,528 @@
+import { json, nullable, string, topic, topicPattern } from '@millrace/serde';
+import { describe, expect, it } from 'vitest';
+import * as publicNames from '../index.ts';
+import { agg, minutes, StreamsBuilder, tumbling, type Sink, type SinkTier, type Topology } from '../index.ts';
+import * as stateNames from '../state/index.ts';
+import * as testingNames from '../testing/index.ts';
+import { planOf } from './topology.ts';
+
+interface Sale {
+  readonly shop: string;
+  readonly cents: number;
+}
+const sales = topic('sales', { key: string, value: json<Sale>() });
+const shops = topic('shops', { key: string, value: json<{ name: string }>() });
+const output = topic('output', { key: string, value: json<any>() });
+
+function sink(tier: SinkTier): Sink<any, any> {
+  return { name: `to-${tier}`, tier, open: () => Promise.reject(new Error('not in a test')) };
+}
+
+function example(): Topology {
+  const builder = new StreamsBuilder('revenue');
+  const shopTable = builder.table(shops, { name: 'shops' });
+  const { big } = builder.stream(sales).branch({ big: (s) => s.cents > 100 }, { name: 'size' });
+  const byShop = big.selectKey((s) => s.shop, { name: 'by-shop', key: string });
+  byShop.join(shopTable, (s, { name }) => ({ ...s, name }), { name: 'with-name' }).to(output);
+  byShop
+    .groupByKey()
+    .windowedBy(tumbling({ sizeMs: minutes(1), graceMs: 0 }))
+    .aggregate({ n: agg.count() }, { name: 'per-minute' })
+    .final()
+    .mapValues((row) => row.n)
+    .selectKey((_, { key }) => key, { name: 'again', key: string })
+    .sink(sink('guarded'));
+  return builder.build();
+}
+
+describe('a plan', () => {
+  it('is cut where new keys need to meet, once however many follow, and nowhere else', () => {
+    expect(example().describe('text')).toMatchInlineSnapshot(`
+      "Topology revenue (f2c042fc05562800)
+        Sub-topology 0
+          source-0 (source) <- topic shops
+          shops (tableSource) <- source-0 [shops]
+          by-shop-source (source) <- topic revenue-by-shop-repartition
+          with-name (streamTableJoin) <- by-shop-source, shops
+          to-10 (to) <- with-name -> topic output
+          per-minute (windowAggregate) <- by-shop-source [per-minute]
+          final-12 (final) <- per-minute
+          mapValues-13 (mapValues) <- final-12
+          again (selectKey) <- mapValues-13
+          to-guarded (sink) <- again
+        Sub-topology 1
+          source-2 (source) <- topic sales
+          size (branch) <- source-2
+          size-big (branchArm) <- size
+          size-rest (branchArm) <- size
+          by-shop (selectKey) <- size-big
+          by-shop-repartition (repartition) <- by-shop -> topic revenue-by-shop-repartition
+      "
+    `);
+  });
+
+  it('is drawn for Mermaid', () => {
+    expect(example().describe('mermaid')).toMatchInlineSnapshot(`
+      "flowchart TD
+        t0(["shops"])
+        t1(["sales"])
+        t2(["revenue-by-shop-repartition"])
+        t3(["output"])
+        subgraph s0 [Sub-topology 0]
+          n0["source-0"]
+          n1["shops"]
+          n8["by-shop-source"]
+          n9["with-name"]
+          n10["to-10"]
+          n11["per-minute"]
+          n12["final-12"]
+          n13["mapValues-13"]
+          n14["again"]
+          n15["to-guarded"]
+          store0[("shops")]
+          store1[("per-minute")]
+        end
+        subgraph s1 [Sub-topology 1]
+          n2["source-2"]
+          n3["size"]
+          n4["size-big"]
+          n5["size-rest"]
+          n6["by-shop"]
+          n7["by-shop-repartition"]
+        end
+        t0 --> n0
+        n0 --> n1
+        n1 -.- store0
+        t1 --> n2
+        n2 --> n3
+        n3 --> n4
+        n3 --> n5
+        n4 --> n6
+        n6 --> n7
+        n7 --> t2
+        t2 --> n8
+        n8 --> n9
+        n1 --> n9
+        n9 --> n10
+        n10 --> t3
+        n8 --> n11
+        n11 -.- store1
+        n11 --> n12
+        n12 --> n13
+        n13 --> n14
+        n14 --> n15
+      "
+    `);
+  });
+
+  it('is data for programs', () => {
+    const data = JSON.parse(example().describe('json')) as { stores: unknown[]; subtopologies: { nodes: unknown[] }[] };
+    expect(data.stores).toEqual([
+      {
+        name: 'shops',
+        kind: 'keyValue',
+        key: 'string',
+        value: 'json',
+        changelog: 'shops',
+        emit: 'commit',
+        windowMs: 0,
+        retentionMs: 0,
+      },
+      {
+        name: 'per-minute',
+        kind: 'window',
+        key: 'string',
+        value: 'row(n:count)',
+        changelog: 'revenue-per-minute-changelog',
+        emit: 'commit',
+        windowMs: 60_000,
+        retentionMs: 0,
+      },
+    ]);
+    expect(data.subtopologies.map(({ nodes }) => nodes.length)).toEqual([10, 6]);
+  });
+
+  it('names its internal topics as Kafka Streams does, with what they need', () => {
+    const { internalTopics, copartitions } = planOf(example());
+    expect(internalTopics).toEqual([
+      {
+        topic: { kind: 'repartition', name: 'by-shop' },
+        numPartitions: undefined,
+        config: { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'segment.bytes': '52428800' },
+        subtopology: 1,
+      },
+      {
+        topic: { kind: 'changelog', name: 'per-minute' },
+        numPartitions: undefined,
+        config: { 'cleanup.policy': 'compact,delete', 'retention.ms': '86460000' },
+        subtopology: 0,
+      },
+    ]);
+    expect(copartitions).toEqual([
+      [
+        { kind: 'repartition', name: 'by-shop' },
+        { kind: 'external', name: 'shops' },
+      ],
+    ]);
+  });
+
+  it('is frozen', () => {
+    const plan = planOf(example());
+    for (const part of [plan, plan.nodes, plan.nodes[0], plan.stores[0], plan.subtopologies[0]])
+      expect(Object.isFrozen(part)).toBe(true);
+  });
+
+  it('takes nothing after it was built', () => {
+    const builder = new StreamsBuilder('built');
+    const stream = builder.stream(sales);
+    builder.build();
+    expect(() => stream.to(output as never)).toThrow(expect.objectContaining({ code: 'INVALID_PLAN' }));
+  });
+});
+
+describe('the hash', () => {
+  const hashOf = (edit: (builder: StreamsBuilder) => void): string => {
+    const builder = new StreamsBuilder('hash');
+    edit(builder);
+    return builder.build().hash;
+  };
+  const base = hashOf((b) => b.stream(sales).groupByKey().count({ name: 'n' }).to(output));
+
+  it('stays for what no state hangs on', () => {
+    expect(
+      hashOf((b) =>
+        b
+          .stream(sales, { name: 'in' })
+          .filter((s) => s.cents > 0)
+          .peek(() => {})
+          .groupByKey()
+          .count({ name: 'n', emit: 'update' })
+          .toStream()
+          .to(output as never),
+      ),
+    ).toBe(base);
+  });
+
+  it.each<[string, (builder: StreamsBuilder) => void]>([
+    ['another store name', (b) => b.stream(sales).groupByKey().count({ name: 'm' })],
+    [
+      'another encoding',
+      (b) =>
+        b
+          .stream(sales)
+          .groupByKey()
+          .count({ name: 'n', value: nullable(json<number>()) as never }),
+    ],
+    ['another source', (b) => b.stream(shops).groupByKey().count({ name: 'n' })],
+    [
+      'a repartition before it',
+      (b) =>
+        b
+          .stream(sales)
+          .groupBy((s) => s.shop, { name: 'by', key: string })
+          .count({ name: 'n' }),
+    ],
+    [
+      'windows',
+      (b) =>
+        b
+          .stream(sales)
+          .groupByKey()
+          .windowedBy(tumbling({ sizeMs: 1, graceMs: 0 }))
+          .count({ name: 'n' }),
+    ],
+    ['another aggregate in a row', (b) => b.stream(sales).groupByKey().aggregate({ n: agg.count() }, { name: 'n' })],
+  ])('changes with %s', (_name, edit) => {
+    expect(hashOf(edit)).not.toBe(base);
+  });
+
+  it('is the same on every machine', () => {
+    expect(base).toMatchInlineSnapshot(`"c65bbda3b1fcaf9c"`);
+  });
+});
+
+describe('what a plan refuses', () => {
+  const built = (edit: (builder: StreamsBuilder) => void) => (): Topology => {
+    const builder = new StreamsBuilder('refused');
+    edit(builder);
+    return builder.build();
+  };
+
+  it.each<[string, string, (builder: StreamsBuilder) => unknown]>([
+    ['no source', 'INVALID_PLAN', () => {}],
+    [
+      'two stores of a name',
+      'DUPLICATE_NAME',
+      (b) => {
+        const g = b.stream(sales).groupByKey();
+        g.count({ name: 'n' });
+        g.count({ name: 'n' });
+      },
+    ],
+    [
+      'two repartition topics of a name',
+      'DUPLICATE_NAME',
+      (b) => {
+        b.stream(sales).repartition({ name: 'r' });
+        b.stream(shops).repartition({ name: 'r' });
+      },
+    ],
+    [
+      'two nodes of a name',
+      'DUPLICATE_NAME',
+      (b) =>
+        b
+          .stream(sales)
+          .filter(() => true, { name: 'f' })
+          .filter(() => true, { name: 'f' }),
+    ],
+    [
+      'a global table named as a store',
+      'DUPLICATE_NAME',
+      (b) => {
+        b.stream(sales).groupByKey().count({ name: 'n' });
+        b.globalTable(shops, { name: 'n' });
+      },
+    ],
+    ['a name that no topic can have', 'INVALID_PLAN', (b) => b.stream(sales).groupByKey().count({ name: 'n/a' })],
+    [
+      'a name of 101 characters',
+      'INVALID_PLAN',
+      (b) =>
+        b
+          .stream(sales)
+          .groupByKey()
+          .count({ name: 'n'.repeat(101) }),
+    ],
+    [
+      'a ttl on windows',
+      'INVALID_PLAN',
+      (b) =>
+        b
+          .stream(sales)
+          .groupByKey()
+          .windowedBy(tumbling({ sizeMs: 1, graceMs: 0 }))
+          .count({ name: 'n', ttlMs: 5 }),
+    ],
+    ['a ttl of nothing', 'INVALID_PLAN', (b) => b.stream(sales).groupByKey().count({ name: 'n', ttlMs: 0 })],
+    [
+      'a policy that is none',
+      'INVALID_PLAN',
+      (b) => b.stream(sales).filter(() => true, { onError: 'ignore' as never }),
+    ],
+    ['retries below none', 'INVALID_PLAN', (b) => b.stream(sales).filter(() => true, { onError: { retries: -1 } })],
+    [
+      'one topic read in two ways',
+      'INVALID_PLAN',
+      (b) => {
+        b.stream(sales);
+        b.stream(topic('sales', { key: string, value: string }));
+      },
+    ],
+    [
+      'streams of two builders',
+      'INVALID_PLAN',
+      (b) => b.stream(sales).merge(new StreamsBuilder('other').stream(shops)),
+    ],
+    [
+      'a store of another builder',
+      'INVALID_PLAN',
+      (b) =>
+        b.stream(sales).process({
+          name: 'p',
+          stores: { s: new StreamsBuilder('other').keyValueStore({ name: 's', key: string, value: json<number>() }) },
+          onRecord: () => {},
+        }),
+    ],
+    ['a branch named rest', 'INVALID_PLAN', (b) => b.stream(sales).branch({ rest: () => true } as never)],
+  ])('%s is %s', (_name, code, edit) => {
+    expect(built(edit)).toThrow(expect.objectContaining({ code }));
+  });
+
+  it('takes names of 100 characters', () => {
+    expect(
+      built((b) =>
+        b
+          .stream(sales)
+          .groupByKey()
+          .count({ name: 'n'.repeat(100) }),
+      ),
+    ).not.toThrow();
+  });
+
+  it('topics that are joined and have different numbers of partitions, where the contracts say so', () => {
+    const two = topic('two', { key: string, value: json<Sale>(), numPartitions: 2 });
+    const three = topic('three', { key: string, value: json<Sale>(), numPartitions: 3 });
+    const joined = (right: typeof three, isRepartitioned = false) =>
+      built((b) => {
+        const table = b.table(right, { name: 'right' });
+        const stream = b.stream(two);
+        (isRepartitioned ? stream.repartition({ name: 'r' }) : stream).join(table, (l, r) => [l, r]);
+      });
+    expect(joined(three)).toThrow(
+      expect.objectContaining({ code: 'NOT_COPARTITIONED', context: { topics: { two: 2, three: 3 } } }),
+    );
+    expect(joined({ ...three, numPartitions: 2 })).not.toThrow();
+    expect(joined(three, true)).not.toThrow();
+  });
+});
+
+describe('a sink', () => {
+  const plan = (edit: (builder: StreamsBuilder) => void) => (): Topology => {
+    const builder = new StreamsBuilder('sinks');
+    edit(builder);
+    return builder.build();
+  };
+  const call = { concurrency: 1, timeoutMs: 1 };
+
+  it.each<[string, (builder: StreamsBuilder) => void]>([
+    ['a merge', (b) => b.stream(sales).merge(b.stream(shops)).sink(sink('guarded'))],
+    [
+      'a join',
+      (b) =>
+        b
+          .stream(sales)
+          .join(b.table(shops, { name: 's' }), (l) => l)
+          .sink(sink('guarded')),
+    ],
+    [
+      'mapAsync',
+      (b) =>
+        b
+          .stream(sales)
+          .mapAsync(async (s) => s, call)
+          .sink(sink('guarded')),
+    ],
+    [
+      'mapAsync, further up',
+      (b) =>
+        b
+          .stream(sales)
+          .mapAsync(async (s) => s, call)
+          .filter(() => true)
+          .sink(sink('guarded')),
+    ],
+    [
+      'a processor with timers',
+      (b) =>
+        b
+          .stream(sales)
+          .process({ name: 'p', onRecord: () => {}, onTimer: () => {} })
+          .sink(sink('guarded')),
+    ],
+    [
+      'windows that close by the wall clock',
+      (b) =>
+        b
+          .stream(sales)
+          .groupByKey()
+          .windowedBy(tumbling({ sizeMs: 1, graceMs: 0, idleCloseMs: 1 }))
+          .count({ name: 'n' })
+          .final()
+          .sink(sink('guarded')),
+    ],
+    [
+      'a state over topics of a pattern',
+      (b) =>
+        b
+          .stream(topicPattern(/^s/, { key: string, value: json<Sale>() }))
+          .groupByKey()
+          .count({ name: 'n' })
+          .toStream()
+          .sink(sink('guarded')),
+    ],
+    [
+      'the last change of a commit, if it tells results apart by their number',
+      (b) => b.stream(sales).groupByKey().count({ name: 'n' }).toStream().sink(sink('idempotency-key')),
+    ],
+  ])('is refused behind %s', (_name, edit) => {
+    expect(plan(edit)).toThrow(expect.objectContaining({ code: 'NONDETERMINISTIC_SINK' }));
+  });
+
+  it.each<[string, (builder: StreamsBuilder) => void]>([
+    [
+      'a repartition after a merge',
+      (b) =>
+        b.stream(sales).merge(b.stream(shops)).repartition({ name: 'r', value: json<any>() }).sink(sink('guarded')),
+    ],
+    ['a count', (b) => b.stream(sales).groupByKey().count({ name: 'n' }).toStream().sink(sink('transactional'))],
+    [
+      'every change of a count',
+      (b) => b.stream(sales).groupByKey().count({ name: 'n', emit: 'update' }).toStream().sink(sink('idempotency-key')),
+    ],
+    [
+      'final results',
+      (b) =>
+        b
+          .stream(sales)
+          .groupByKey()
+          .windowedBy(tumbling({ sizeMs: 1, graceMs: 0 }))
+          .count({ name: 'n' })
+          .final()
+          .sink(sink('idempotency-key')),
+    ],
+    [
+      'topics of a pattern, one by one',
+      (b) =>
+        b
+          .stream(topicPattern(/^s/, { key: string, value: json<Sale>() }))
+          .filter(() => true)
+          .sink(sink('guarded')),
+    ],
+  ])('is fine behind %s', (_name, edit) => {
+    expect(plan(edit)).not.toThrow();
+  });
+});
+
+it('exports these names', () => {
+  expect(Object.keys(publicNames).toSorted()).toMatchInlineSnapshot(`
+    [
+      "AppClosedError",
+      "DuplicateNameError",
+      "IncompatiblePlanError",
+      "InvalidPlanError",
+      "InvalidStreamsOptionError",
+      "KeyNotDeclaredError",
+      "LateEmissionError",
+      "MissingTopicError",
+      "NoOwnerError",
+      "NondeterministicSinkError",
+      "NotCopartitionedError",
+      "PromiseValueError",
+      "RecordFailedError",
+      "SegmentCompletedError",
+      "SinkBusyError",
+      "SinkFailedError",
+      "StoreCorruptError",
+      "Streams",
+      "StreamsBuilder",
+      "ViewTimeoutError",
+      "agg",
+      "days",
+      "deadLetterOf",
+      "deadLetters",
+      "hopping",
+      "hours",
+      "isMillraceError",
+      "memory",
+      "minutes",
+      "seconds",
+      "tumbling",
+    ]
+  `);
+  expect(Object.keys(stateNames).toSorted()).toMatchInlineSnapshot(`
+    [
+      "controlKey",
+      "controlKindOf",
+      "startOfChangelogKey",
+      "windowedChangelogKey",
+    ]
+  `);
+  expect(Object.keys(testingNames).toSorted()).toMatchInlineSnapshot(`
+    [
+      "DriverDownError",
+      "SimulatedCrashError",
+      "TestDriver",
+    ]
+  `);
+});

@@ -1,0 +1,290 @@
+import { json, string, topic, windowed } from '@millrace/serde';
+import { VirtualClock } from '@millrace/platform/simulated';
+import { describe, expect, it } from 'vitest';
+import { StreamsBuilder, tumbling, type Topology } from '../index.ts';
+import { planOf } from '../plan/topology.ts';
+import { createTask, type Task } from '../task/task.ts';
+import { controlKey, controlKindOf, startOfChangelogKey, windowedChangelogKey } from './index.ts';
+import type { BackendStore, PrefetchAnswer, StoreCommit, StoredValue, StoreKey } from './index.ts';
+
+/** A store in another process, as it looks from here: every read is a round trip. */
+class FarStore implements BackendStore {
+  readonly isSynchronous = false;
+  readonly entries = new Map<string, StoreKey & StoredValue>();
+  readonly prefetches: number[] = [];
+  isStale = false;
+
+  claim(): Promise<never> {
+    return Promise.reject(new Error('the runtime claims'));
+  }
+  reset(): Promise<void> {
+    this.entries.clear();
+    return Promise.resolve();
+  }
+  get(): never {
+    throw new Error('it is far');
+  }
+  prefetch(keys: readonly StoreKey[], windowStarts: readonly number[]): Promise<PrefetchAnswer> {
+    this.prefetches.push(keys.length);
+    if (this.isStale) return Promise.resolve({ verdict: 'stale', reason: 'test' });
+    const values = keys.map((key) => this.entries.get(idOf(key)) ?? null);
+    const windows = windowStarts.map((startMs) =>
+      [...this.entries.values()].filter((entry) => entry.startMs === startMs),
+    );
+    return Promise.resolve({ verdict: 'current', values, windows });
+  }
+  scan(visit: (entry: StoreKey & StoredValue) => void): Promise<void> {
+    this.entries.forEach(visit);
+    return Promise.resolve();
+  }
+  commit(batch: StoreCommit): Promise<{ verdict: 'applied' }> {
+    for (const { startMs, key, value, timestampMs } of batch.writes) {
+      if (value === null) this.entries.delete(idOf({ startMs, key }));
+      else this.entries.set(idOf({ startMs, key }), { startMs, key, value, timestampMs });
+    }
+    return Promise.resolve({ verdict: 'applied' });
+  }
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+const idOf = ({ startMs, key }: StoreKey): string => `${startMs} ${Buffer.from(key).toString('hex')}`;
+
+const input = topic('input', { key: string, value: json<any>() });
+const output = topic('output', { key: string, value: json<any>() });
+
+/** Tasks of one sub-topology over one far store for each of its stores, one life after the other. */
+class Life {
+  readonly stores = new Map<string, FarStore>();
+  readonly sent: { topic: string; key: string; value: unknown }[] = [];
+  readonly topology: Topology;
+  task!: Task;
+  #offset = 0;
+  #streamTimes = new Map<string, number>();
+
+  constructor(topology: Topology) {
+    this.topology = topology;
+  }
+
+  async begin(): Promise<void> {
+    this.task = createTask(
+      planOf(this.topology),
+      { subtopology: 0, partition: 0 },
+      {
+        applicationId: 'far',
+        collector: {
+          partitionCount: () => 1,
+          send: (name, _partition, _time, key, value) => {
+            if (!name.endsWith('-changelog'))
+              this.sent.push({ topic: name, key: text(key), value: value === null ? null : JSON.parse(text(value)) });
+          },
+        },
+        sink: () => {},
+        globalStores: new Map(),
+        clock: new VirtualClock(),
+        onProgress: () => {},
+      },
+    );
+    for (const store of this.task.stores) {
+      const far = this.stores.get(store.plan.name) ?? new FarStore();
+      this.stores.set(store.plan.name, far);
+      store.attach(far, this.#streamTimes.get(store.plan.name) ?? -1);
+      await store.open();
+    }
+    this.task.start(-1);
+  }
+
+  async batch(...records: readonly (readonly [key: string, value: unknown, timestampMs: number])[]): Promise<void> {
+    const inputs = records.map(([key, value, timestampMs]) => ({
+      offset: this.#offset++,
+      timestampMs,
+      key: Buffer.from(key),
+      value: Buffer.from(JSON.stringify(value)),
+      headers: [],
+    }));
+    for (const record of inputs) this.task.announce(0, 'input', record);
+    expect(await this.task.prefetch()).toEqual({ verdict: 'current' });
+    for (const record of inputs) this.task.process(0, 'input', record);
+  }
+
+  async commit(): Promise<void> {
+    this.task.flush();
+    for (const store of this.task.stores) {
+      const taken = store.takeCommit();
+      this.#streamTimes.set(store.plan.name, taken.streamTimeMs);
+      await this.stores
+        .get(store.plan.name)!
+        .commit({ ...taken, epoch: 1, prevOffset: 0, nextOffset: 1, offsets: [], positions: [], timestampMs: 0 });
+      store.release(taken);
+      store.evict(0);
+    }
+  }
+}
+const text = (bytes: Uint8Array | null): string => (bytes === null ? '' : Buffer.from(bytes).toString());
+
+describe('a far store', () => {
+  it('is asked once a batch, for what the cache has not, and goes on where it was', async () => {
+    const builder = new StreamsBuilder('far');
+    builder
+      .stream(input)
+      .filter(() => true)
+      .groupByKey()
+      .count({ name: 'n' })
+      .to(output);
+    const life = new Life(builder.build());
+    await life.begin();
+    expect(life.task.needsPrefetch).toBe(true);
+    await life.batch(['a', 1, 0], ['b', 1, 0], ['a', 1, 0]);
+    await life.batch(['a', 1, 0], ['c', 1, 0]);
+    expect(life.stores.get('n')!.prefetches).toEqual([2, 1]);
+    await life.commit();
+    expect(life.task.stores[0]!.entryCount).toBe(3); // fetched lately: what they were fetched for may be yet to come
+    await life.begin();
+    await life.batch(['a', 1, 0]);
+    await life.commit();
+    expect(life.sent.map(({ key, value }) => [key, value])).toEqual([
+      ['a', 3],
+      ['b', 1],
+      ['c', 1],
+      ['a', 4],
+    ]);
+  });
+
+  it('lets clean entries go when asked to, the longest unused first, and fetches them again', async () => {
+    const builder = new StreamsBuilder('far');
+    builder.stream(input).groupByKey().count({ name: 'n' }).to(output);
+    const life = new Life(builder.build());
+    await life.begin();
+    const [store] = life.task.stores;
+    await life.batch(['a', 1, 0], ['b', 1, 0]);
+    for (let i = 0; i < 3; i++) {
+      await life.commit();
+      await life.batch(['c', 1, 0]);
+    }
+    await life.batch(['b', 1, 0]);
+    expect(store!.entryCount).toBe(3);
+    life.task.flush();
+    const inFlight = store!.takeCommit();
+    store!.evict(0);
+    expect(store!.entryCount).toBe(2); // 'b' and 'c' are on their way to the backend
+    store!.release(inFlight);
+    await life.batch(['a', 1, 0]);
+    await life.commit();
+    expect(life.sent.filter(({ key }) => key === 'a').at(-1)?.value).toBe(2);
+  });
+
+  it('a key that was not fetched is an error, never a wrong answer', async () => {
+    const builder = new StreamsBuilder('far');
+    const names = builder.keyValueStore({ name: 'names', key: string, value: json<string>() });
+    const asks = (keys: boolean) => ({
+      name: keys ? 'declared' : 'undeclared',
+      stores: { names },
+      keys: keys ? (value: any) => ({ names: [value.of as string] }) : undefined,
+      onRecord: (value: any, key: string, { stores }: any) => {
+        stores.names.put(key, value.name);
+        return [stores.names.get(value.of) ?? 'nobody'];
+      },
+    });
+    builder
+      .stream(input)
+      .mapValues((v) => ({ ...v, of: v.friend }))
+      .process(asks(true))
+      .to(output);
+    const life = new Life(builder.build());
+    await life.begin();
+    await life.batch(['a', { name: 'Ada', friend: 'b' }, 0], ['b', { name: 'Bob', friend: 'a' }, 0]);
+    await life.commit();
+    expect(life.sent.map(({ value }) => value)).toEqual(['nobody', 'Ada']);
+
+    const other = new StreamsBuilder('far');
+    const store = other.keyValueStore({ name: 'names', key: string, value: json<string>() });
+    other
+      .stream(input)
+      .process({ name: 'blind', stores: { store }, onRecord: (_v, _k, { stores }) => void stores.store.get('else') });
+    const blind = new Life(other.build());
+    await blind.begin();
+    await expect(blind.batch(['a', 1, 0])).rejects.toMatchObject({ cause: { code: 'KEY_NOT_DECLARED' } });
+  });
+
+  it('closes windows whose entries it has not in memory', async () => {
+    const builder = new StreamsBuilder('far');
+    const out = topic('output', { key: windowed(string, { sizeMs: 10 }), value: json<number>() });
+    builder
+      .stream(input)
+      .groupByKey()
+      .windowedBy(tumbling({ sizeMs: 10, graceMs: 0 }))
+      .count({ name: 'n' })
+      .final()
+      .to(out);
+    const life = new Life(builder.build());
+    await life.begin();
+    await life.batch(['a', 1, 0], ['b', 1, 5]);
+    await life.commit();
+    await life.begin();
+    await life.batch(['c', 1, 10]);
+    expect(life.sent.map(({ key, value }) => [key.slice(0, 1), value])).toEqual([
+      ['a', 1],
+      ['b', 1],
+    ]);
+  });
+
+  it('finds its timers again, and fetches what they read', async () => {
+    const builder = new StreamsBuilder('far');
+    const words = builder.keyValueStore({ name: 'words', key: string, value: json<string>() });
+    builder
+      .stream(input)
+      .process({
+        name: 'p',
+        stores: { words },
+        onRecord(word: string, key, { stores, timers, timestampMs }) {
+          stores.words.put(key, word);
+          timers.set('t', { atMs: timestampMs + 10 });
+        },
+        onTimer: (_timer, key, { stores }) => [stores.words.get(key) ?? 'nothing'],
+      })
+      .to(output);
+    const life = new Life(builder.build());
+    await life.begin();
+    await life.batch(['a', 'hello', 0]);
+    await life.commit();
+    await life.begin();
+    await life.batch(['b', 'x', 10]);
+    expect(life.sent.map(({ key, value }) => [key, value])).toEqual([['a', 'hello']]);
+  });
+
+  it('that is behind is told, and what was announced is forgotten', async () => {
+    const builder = new StreamsBuilder('far');
+    builder.stream(input).groupByKey().count({ name: 'n' });
+    const life = new Life(builder.build());
+    await life.begin();
+    life.stores.get('n')!.isStale = true;
+    life.task.announce(0, 'input', {
+      offset: 0,
+      timestampMs: 0,
+      key: Buffer.from('a'),
+      value: Buffer.from('1'),
+      headers: [],
+    });
+    expect(await life.task.prefetch()).toEqual({ verdict: 'stale', store: life.task.stores[0] });
+    expect(await life.task.prefetch()).toEqual({ verdict: 'current' });
+  });
+});
+
+describe('a changelog', () => {
+  it('has keys with the start of their window, as Kafka Streams writes them', () => {
+    const key = windowedChangelogKey(Buffer.from('ab'), 2 ** 40 + 1);
+    expect(Buffer.from(key).toString('hex')).toBe('6162' + '0000010000000001');
+    expect(startOfChangelogKey(key)).toBe(2 ** 40 + 1);
+  });
+
+  it.each(['barrier', 'time'] as const)('knows its %s records from entries', (kind) => {
+    expect(controlKindOf(controlKey(kind))).toBe(kind);
+    expect(controlKindOf(new Uint8Array([...controlKey(kind), 0]))).toBeUndefined();
+    expect(controlKindOf(controlKey(kind).subarray(1))).toBeUndefined();
+  });
+
+  it('takes no text, number or UUID for one', () => {
+    for (const key of ['', 'barrier', 'ÿÿmillrace:barrier']) expect(controlKindOf(Buffer.from(key))).toBeUndefined();
+    expect(controlKindOf(new Uint8Array(8).fill(255))).toBeUndefined();
+  });
+});
