@@ -21,7 +21,7 @@ import type {
 } from './offset-requests.ts';
 import { decodeGroupRecord, groupRecord } from './group-records.ts';
 import { Group, type GroupState } from './group.ts';
-import { joinRefused, noBytes, type JoinResult, type SyncResult } from './member.ts';
+import { joinRefused, noBytes, syncRefused, type JoinResult, type SyncResult } from './member.ts';
 
 /** Where groups are kept, under Kafka's name. */
 export const offsetsTopic = '__consumer_offsets';
@@ -145,7 +145,8 @@ export class GroupCoordinator implements Coordinator {
   }
 
   /** Resolves at once, or when the leader's assignment is durable. */
-  sync(request: SyncRequest): Promise<SyncResult> {
+  async sync(request: SyncRequest): Promise<SyncResult> {
+    if (this.#isClosed) return syncRefused('COORDINATOR_NOT_AVAILABLE');
     return new Promise((resolve) => this.#membership.sync(request, resolve));
   }
 

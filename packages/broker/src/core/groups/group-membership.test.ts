@@ -788,5 +788,6 @@ describe('closing', () => {
     expect(await join.done).toMatchObject({ error: 'COORDINATOR_NOT_AVAILABLE' });
     expect(bench.clock.pendingCount).toBe(0);
     expect(await bench.join().done).toMatchObject({ error: 'COORDINATOR_NOT_AVAILABLE' });
+    expect(await bench.sync(ids[1]!, 1).done).toMatchObject({ error: 'COORDINATOR_NOT_AVAILABLE' });
   });
 });
