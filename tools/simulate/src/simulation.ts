@@ -1,4 +1,3 @@
-import { inlineCompactor } from '@millrace/log';
 import { Broker } from '@millrace/broker';
 import { Client } from '@millrace/client';
 import { silentLogger, type Platform } from '@millrace/platform';
@@ -11,7 +10,7 @@ import { SimulatedProcess } from './simulated-process.ts';
 export interface SimulationResult {
   readonly seed: number;
   readonly violations: readonly string[];
-  readonly faults: Readonly<Record<string, number>>;
+  readonly events: Readonly<Record<string, number>>;
   readonly sentCount: number;
   readonly acknowledgedCount: number;
   readonly virtualMs: number;
@@ -49,7 +48,7 @@ class Simulation {
   readonly #files: SimulatedFileSystem;
   readonly #network: SimulatedNetwork;
   readonly #history = new History();
-  readonly #faults: Record<string, number> = {};
+  readonly #events: Record<string, number> = {};
   readonly #complaints: string[] = [];
   #broker: SimulatedProcess | undefined;
   readonly #over = new AbortController();
@@ -58,6 +57,9 @@ class Simulation {
     this.#seed = seed;
     this.#random = new SeededRandom(seed);
     this.#files = new SimulatedFileSystem({ clock: this.#clock, syncLatencyMs: 1 + this.#random.below(10) });
+    this.#files.onOperation(({ kind, path }) => {
+      if (kind === 'rename' && path.endsWith('.cleaned')) this.#count('segments compacted');
+    });
     this.#network = new SimulatedNetwork({
       clock: this.#clock,
       random: this.#random,
@@ -90,7 +92,7 @@ class Simulation {
       seed: this.#seed,
       violations:
         failure === undefined ? violations(this.#history, records) : [String((failure as Error).stack ?? failure)],
-      faults: this.#faults,
+      events: this.#events,
       sentCount: this.#history.sent.length,
       acknowledgedCount: acknowledged.length,
       virtualMs: this.#clock.monotonic(),
@@ -132,7 +134,6 @@ class Simulation {
       data: '/data',
       listen: { host, port },
       platform: process.platform,
-      compactor: () => inlineCompactor(process.platform.files, process.platform.clock),
       config: {
         'log.cleaner.backoff.ms': 500,
         'group.min.session.timeout.ms': 1000,
@@ -350,8 +351,8 @@ class Simulation {
     return new Promise((resolve) => void this.#clock.after(ms, resolve));
   }
 
-  #count(fault: string): void {
-    this.#faults[fault] = (this.#faults[fault] ?? 0) + 1;
+  #count(event: string): void {
+    this.#events[event] = (this.#events[event] ?? 0) + 1;
   }
 }
 

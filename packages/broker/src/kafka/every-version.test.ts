@@ -1,4 +1,4 @@
-import { apis, errorCodes, type ApiSchema } from '@millrace/protocol';
+import { apis, errorCodes, type ApiSchema, type RequestInput } from '@millrace/protocol';
 import { expect, it } from 'vitest';
 import { batchOf } from '../testing/batches.ts';
 import { TestBroker } from '../testing/memory-broker.ts';
@@ -193,7 +193,7 @@ it('answers every version it advertises', async () => {
       // Record batches (magic 2) came with version 3.
       if (api === apis.produce && v < 3) continue;
       try {
-        const answer = await test.client.request(api, v, body(v, topicId));
+        const answer = await test.client.request(api, v, body(v, topicId) as RequestInput<ApiSchema>);
         const unexpected = errorsIn(answer).filter((code) => !errors.includes(code) && code !== errorCodes.NONE);
         if (unexpected.length > 0) failures.push(`${api.name} v${v}: error ${unexpected.join()}`);
       } catch (error) {

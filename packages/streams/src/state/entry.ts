@@ -19,7 +19,7 @@ export class Entry {
   /** Batch in which it was last used. */
   usedIn = 0;
   /** The last prefetch that asked for it: until the batch is processed it stays. */
-  wantedIn = -Infinity;
+  wantedIn: number = -Infinity;
   /** It has a place in the heap of ages. */
   isAging = false;
   /** The record that was last written from: results that wait for the commit are that record's. */
