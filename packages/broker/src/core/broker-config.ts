@@ -68,7 +68,6 @@ export interface BrokerConfig {
   readonly 'transactional.id.expiration.ms': number;
   readonly 'transaction.partition.verification.enable': boolean;
   readonly 'producer.id.expiration.ms': number;
-  readonly 'producer.id.expiration.check.interval.ms': number;
 }
 
 export type BrokerConfigName = keyof BrokerConfig;
@@ -259,7 +258,6 @@ export const brokerConfigDefinitions: Readonly<Record<BrokerConfigName, ConfigDe
     'Refuse transactional batches for partitions that were not added to the transaction (KIP-890).',
   ),
   'producer.id.expiration.ms': int(dayMs, 1, 'How long an idle idempotent producer is remembered.'),
-  'producer.id.expiration.check.interval.ms': int(10 * minuteMs, 1, 'How often expired producers are looked for.'),
 };
 
 /**
