@@ -1,9 +1,9 @@
 /** The topics of the pipeline, each declared once. */
-import { json, string, topic } from '@millrace/serde';
+import { json, string, topic, type Topic } from '@millrace/serde';
 import type { Airport, Flight } from './flight-data.ts';
 
 /** Keyed by origin; the record's time is the planned departure. They are of 2001, so no retention by time. */
-export const flights = topic('flights', {
+export const flights: Topic<string, Flight, 'flights'> = topic('flights', {
   key: string,
   value: json<Flight>(),
   numPartitions: 4,
@@ -11,7 +11,7 @@ export const flights = topic('flights', {
 });
 
 /** Keyed by IATA code. */
-export const airports = topic('airports', {
+export const airports: Topic<string, Airport, 'airports'> = topic('airports', {
   key: string,
   value: json<Airport>(),
   numPartitions: 1,
@@ -32,7 +32,7 @@ export interface AirportDay {
 }
 
 /** The result, keyed by IATA code and day: `ORD@2001-01-31`. */
-export const airportDelays = topic('airport-delays', {
+export const airportDelays: Topic<string, AirportDay, 'airport-delays'> = topic('airport-delays', {
   key: string,
   value: json<AirportDay>(),
   numPartitions: 4,
@@ -40,7 +40,7 @@ export const airportDelays = topic('airport-delays', {
 });
 
 /** Flights that landed when their day had been closed for more than twelve hours. */
-export const lateFlights = topic('flights-late', {
+export const lateFlights: Topic<string, NamedFlight, 'flights-late'> = topic('flights-late', {
   key: string,
   value: json<NamedFlight>(),
   numPartitions: 4,

@@ -12,7 +12,10 @@ export interface Output {
 
 export type Row = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
-export function output(options: { readonly json?: boolean | undefined }, write = writeLine): Output {
+export function output(
+  options: { readonly json?: boolean | undefined },
+  write: (text: string) => void = writeLine,
+): Output {
   if (options.json) {
     return {
       rows: (rows) => rows.forEach((row) => write(JSON.stringify(row))),
