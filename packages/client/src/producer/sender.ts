@@ -8,7 +8,7 @@ import {
   type RequestInput,
   type ResponseOf,
 } from '@millrace/protocol';
-import { MessageTooLargeError, UnknownTopicError } from '../errors.ts';
+import { MessageTooLargeError, ProducerFencedError, UnknownTopicError } from '../errors.ts';
 import { isRetriableErrorNumber, KafkaError } from '../kafka-error.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
 import type { KafkaConnection } from '../network/connection.ts';
@@ -299,6 +299,8 @@ export class Sender {
       if (code === errorCodes.OUT_OF_ORDER_SEQUENCE_NUMBER) queue.outOfSequence(batch);
       else queue.epochRefused(batch);
       this.#mute(queue, batch.attemptCount === 1 ? 0 : retryBackoffMs);
+    } else if (isFencing(code) && this.#session.transactionalId !== null) {
+      this.#accumulator.fail(batch, new ProducerFencedError(this.#session.transactionalId, error), false);
     } else if (error.retriable) {
       queue.retry(batch, isOutcomeUnknown(code));
       this.#refreshThenRetry(queue);
@@ -367,6 +369,11 @@ function isOutcomeUnknown(code: number): boolean {
     code === errorCodes.NOT_ENOUGH_REPLICAS_AFTER_APPEND ||
     code === errorCodes.KAFKA_STORAGE_ERROR
   );
+}
+
+/** Only a successor, or the coordinator after a timeout, raises the epoch of a transactional producer. */
+function isFencing(code: number): boolean {
+  return code === errorCodes.INVALID_PRODUCER_EPOCH || code === errorCodes.PRODUCER_FENCED;
 }
 
 function isSequenceError(code: number): boolean {

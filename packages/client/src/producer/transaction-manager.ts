@@ -308,7 +308,7 @@ export class TransactionManager implements ProducerSession {
   #fence(cause: Error): Error {
     if (this.#state !== 'failed for good') {
       this.#state = 'failed for good';
-      this.#error = new ProducerFencedError(this.transactionalId, cause);
+      this.#error = cause instanceof ProducerFencedError ? cause : new ProducerFencedError(this.transactionalId, cause);
       this.#engine.accumulator.failUnsent(this.#error);
     }
     return this.#error!;
