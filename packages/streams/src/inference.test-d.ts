@@ -1,6 +1,6 @@
 /** What the compiler infers, pinned. No type argument is written in any pipeline here. */
 import type { ConsumerRecord } from '@millrace/client';
-import { int64, json, nullable, string, topic, topicPattern, type Windowed } from '@millrace/serde';
+import { int64, json, nullable, string, topic, topicPattern, type Topic, type Windowed } from '@millrace/serde';
 import { filter, map, mergeMap, pairwise, scan, tap } from 'rxjs';
 import { z } from 'zod';
 import {
@@ -42,8 +42,8 @@ const order$ = builder.stream(orders);
 const customerTable = builder.table(customers, { name: 'customers' });
 
 // Topics
-expectType<Equal<typeof orders, import('@millrace/serde').Topic<string, Order, 'orders'>>>();
-expectType<Equal<typeof lines, import('@millrace/serde').Topic<Uint8Array | null, string, 'lines'>>>();
+expectType<Equal<typeof orders, Topic<string, Order, 'orders'>>>();
+expectType<Equal<typeof lines, Topic<Uint8Array | null, string, 'lines'>>>();
 const stream1 = builder.stream(lines);
 expectType<Equal<typeof stream1, KStream<Uint8Array | null, string>>>();
 const pattern = builder.stream(topicPattern(/^orders\./, { key: string, value: json(Order) }));
@@ -297,4 +297,3 @@ const looked = order$.process({
   onRecord: (order, _id, { stores }) => [stores.baskets.get(order.customerId)?.status ?? 'none'],
 });
 expectType<Equal<typeof looked, KStream<string, string>>>();
-export {};

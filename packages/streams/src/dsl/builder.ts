@@ -102,9 +102,7 @@ export class StreamsBuilder {
    * @throws {NondeterministicSinkError} `NONDETERMINISTIC_SINK`
    */
   build(): Topology {
-    const plan = buildPlan(this.#draft);
-    this.#draft.close();
-    return topologyOf(plan);
+    return topologyOf(buildPlan(this.#draft));
   }
 
   #addStore(

@@ -17,7 +17,8 @@ export class Draft {
   readonly rekeys: Map<number, Rekey> = new Map();
   /** `numPartitions` in the contracts of external topics. */
   readonly partitionCounts: Map<string, number> = new Map();
-  #isBuilt = false;
+  /** Once it is built: by id of a node here, the id of the node in the plan that gives its results. */
+  outputOf: ReadonlyMap<number, number> | undefined = undefined;
   readonly #nodeNames = new Set<string>();
   readonly #repartitionNames = new Set<string>();
 
@@ -34,7 +35,7 @@ export class Draft {
     fields: Omit<NodeOf<Kind>, 'id' | 'kind' | 'name' | 'inputs' | 'stores' | 'onError'>,
     stores: readonly string[] = [],
   ): number {
-    if (this.#isBuilt) {
+    if (this.outputOf !== undefined) {
       throw new InvalidPlanError('The plan is built: what is added now would not be in it. Call build() last.');
     }
     const id = this.nodes.length;
@@ -94,10 +95,6 @@ export class Draft {
       (node): node is SourceNode =>
         node.kind === 'source' && node.topic.kind === 'external' && node.topic.name === topic,
     );
-  }
-
-  close(): void {
-    this.#isBuilt = true;
   }
 
   #claim(names: Set<string>, what: string, name: string): void {

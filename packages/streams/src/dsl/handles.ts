@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import type { Draft } from './draft.ts';
 
-/** Where a stream, table or group of the DSL stands in the plan that it belongs to. */
+/**
+ * Where a stream, table or group of the DSL stands: `node` is its place in the draft, and once that is built, in the plan, where
+ * repartition topics have come in between.
+ */
 export interface Place {
   readonly draft: Draft;
   readonly node: number;
@@ -17,5 +20,6 @@ export function setPlace(handle: object, place: Place): void {
 export function placeOf(handle: object): Place {
   const place = places.get(handle);
   assert(place !== undefined, 'streams, tables and groups are made by a StreamsBuilder');
-  return place;
+  const { outputOf } = place.draft;
+  return outputOf === undefined ? place : { ...place, node: outputOf.get(place.node) ?? place.node };
 }

@@ -10,7 +10,7 @@ export function addProcessor(
   key: Serde<any>,
   processor: Processor<any, any, any, any>,
 ): number {
-  const { name, stores = {}, keys, onRecord, onTimer } = processor;
+  const { name, stores = {}, keys } = processor;
   checkName('processor', name);
   const storeNames = Object.keys(stores);
   const names = storeNames.map((own) => {
@@ -23,6 +23,7 @@ export function addProcessor(
     }
     return storeName as string;
   });
+  const onTimer = processor.onTimer?.bind(processor); // it may be a method that uses `this`
   if (onTimer !== undefined) {
     const timers = `${name}-timers`;
     names.push(
@@ -42,8 +43,8 @@ export function addProcessor(
   const bound = {
     storeNames,
     keys: keys?.bind(processor),
-    onRecord: onRecord.bind(processor),
-    onTimer: onTimer?.bind(processor),
+    onRecord: processor.onRecord.bind(processor),
+    onTimer,
   };
   return draft.add('process', [input], processor, bound, names);
 }

@@ -1,7 +1,7 @@
 import { json, string, topic } from '@millrace/serde';
 import { EMPTY, filter, map, mergeMap, pairwise, scan, startWith, take, tap, type OperatorFunction } from 'rxjs';
 import { expect, it } from 'vitest';
-import { StreamsBuilder, type NodeOptions } from '../index.ts';
+import { StreamsBuilder, type KStream, type NodeOptions } from '../index.ts';
 import { TestDriver } from '../testing/index.ts';
 
 const input = topic('input', { key: string, value: json<number>() });
@@ -9,10 +9,8 @@ const output = topic('output', { key: string, value: json<any>() });
 
 function driverOf(operators: readonly OperatorFunction<any, any>[], options: NodeOptions = {}): TestDriver {
   const builder = new StreamsBuilder('pipe');
-  const pipe = builder.stream(input).pipe as (
-    ...parts: readonly unknown[]
-  ) => ReturnType<ReturnType<typeof builder.stream>['filter']>;
-  pipe.call(builder.stream(input), ...operators, { name: 'rx', ...options }).to(output as never);
+  const stream = builder.stream(input) as { pipe(...parts: readonly unknown[]): KStream<string, any> };
+  stream.pipe(...operators, { name: 'rx', ...options }).to(output);
   return new TestDriver(builder.build());
 }
 const pipe = (driver: TestDriver, ...values: readonly number[]): void =>

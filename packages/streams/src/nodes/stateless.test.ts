@@ -326,6 +326,7 @@ describe('retries', () => {
     const policy = {
       retries: 1,
       backoffMs: 10,
+      // oxlint-disable-next-line unicorn/no-thenable -- the policy's word for what comes after
       then: 'skip',
       when: (error: unknown) => (error as Error).message === 'not yet',
     } as const;
@@ -355,7 +356,7 @@ describe('retries', () => {
       .to(output);
     using driver = new TestDriver(builder.build());
     driver.pipeInput(input, { key: 'k', value: 2 });
-    expect(() => driver.commit()).toThrow();
+    expect(() => driver.commit()).toThrow(expect.objectContaining({ code: 'INVALID_PLAN' }));
     driver.restart();
     expect(driver.readValues(output)).toEqual([2]);
   });

@@ -33,7 +33,7 @@ export class TimerQueue {
   forKey(currentKey: () => unknown): Timers {
     return {
       set: (name, { atMs, clock = 'stream' }) => this.#set(currentKey(), { name, atMs, clock }),
-      cancel: (name) => void this.#remove(currentKey(), name),
+      cancel: (name) => this.#remove(currentKey(), name),
     };
   }
 

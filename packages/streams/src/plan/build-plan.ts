@@ -8,7 +8,7 @@ import { groupNodes } from './sub-topologies.ts';
 
 /** Makes a plan of a draft: puts repartition topics where new keys need them, cuts, checks, freezes. */
 export function buildPlan(draft: Draft): Plan {
-  const nodes = withRepartitions(draft);
+  const { nodes, outputOf } = withRepartitions(draft);
   if (!nodes.some(({ kind }) => kind === 'source')) {
     throw new InvalidPlanError('The plan reads no topic: begin with builder.stream(topic) or builder.table(topic, …).');
   }
@@ -32,6 +32,7 @@ export function buildPlan(draft: Draft): Plan {
 
   checkSinks(nodes, draft.stores);
   const copartitions = copartitionsOf(nodes, draft.partitionCounts);
+  draft.outputOf = outputOf; // all checks have passed: nothing is added any more
   return deepFreeze({
     applicationId: draft.applicationId,
     hash: hashOf(nodes, stores, subtopologies),
@@ -45,7 +46,7 @@ export function buildPlan(draft: Draft): Plan {
 }
 
 /** Nodes anew, with a repartition topic behind each new key that needs one; what followed the key then follows the topic. */
-function withRepartitions(draft: Draft): PlanNode[] {
+function withRepartitions(draft: Draft): { readonly nodes: PlanNode[]; readonly outputOf: Map<number, number> } {
   const nodes: PlanNode[] = [];
   const outputOf = new Map<number, number>();
   for (const node of draft.nodes) {
@@ -79,7 +80,7 @@ function withRepartitions(draft: Draft): PlanNode[] {
       acceptsNullValues: true,
     });
   }
-  return nodes;
+  return { nodes, outputOf };
 }
 
 function internalTopics(
@@ -133,8 +134,15 @@ function hashOf(
     sources: sources.map((id) => topicOf(nodes[id] as SourceNode)).toSorted(),
     stores: stores
       .filter(({ subtopology }) => subtopology === index)
-      .map(({ name, kind, key, value, changelog, windowMs }) => [name, kind, key.name, value.name, changelog, windowMs])
-      .toSorted((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1)),
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      .map(({ name, kind, key, value, changelog, windowMs }) => [
+        name,
+        kind,
+        key.name,
+        value.name,
+        changelog,
+        windowMs,
+      ]),
   }));
   const internal = nodes
     .filter((node) => node.kind === 'repartition' || node.kind === 'tableGroupBy')

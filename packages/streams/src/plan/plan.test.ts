@@ -4,6 +4,7 @@ import * as publicNames from '../index.ts';
 import { agg, minutes, StreamsBuilder, tumbling, type Sink, type SinkTier, type Topology } from '../index.ts';
 import * as stateNames from '../state/index.ts';
 import * as testingNames from '../testing/index.ts';
+import { placeOf } from '../dsl/handles.ts';
 import { planOf } from './topology.ts';
 
 interface Sale {
@@ -170,6 +171,15 @@ describe('a plan', () => {
     const plan = planOf(example());
     for (const part of [plan, plan.nodes, plan.nodes[0], plan.stores[0], plan.subtopologies[0]])
       expect(Object.isFrozen(part)).toBe(true);
+  });
+
+  it('knows the node of a stream, wherever repartition topics have come in', () => {
+    const builder = new StreamsBuilder('places');
+    const byShop = builder.stream(sales).selectKey((s) => s.shop, { name: 'by-shop', key: string });
+    const cents = byShop.mapValues((s) => s.cents, { name: 'cents' });
+    cents.groupByKey().count({ name: 'n' });
+    const { nodes } = planOf(builder.build());
+    expect([byShop, cents].map((stream) => nodes[placeOf(stream).node]!.name)).toEqual(['by-shop-source', 'cents']);
   });
 
   it('takes nothing after it was built', () => {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { json, string, topic, windowed } from '@millrace/serde';
 import { VirtualClock } from '@millrace/platform/simulated';
 import { describe, expect, it } from 'vitest';
@@ -103,7 +104,7 @@ class Life {
       headers: [],
     }));
     for (const record of inputs) this.task.announce(0, 'input', record);
-    expect(await this.task.prefetch()).toEqual({ verdict: 'current' });
+    assert.deepEqual(await this.task.prefetch(), { verdict: 'current' });
     for (const record of inputs) this.task.process(0, 'input', record);
   }
 

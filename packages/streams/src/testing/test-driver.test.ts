@@ -99,7 +99,7 @@ it('partitions keep to themselves, and stores show all of them', () => {
   const keys = ['a', 'b', 'c', 'd', 'e', 'f'];
   driver.pipeInput(input, ...[...keys, ...keys].map((key) => ({ key, value: 1 })));
   driver.restart();
-  expect([...driver.store(sums).all()].toSorted()).toEqual(keys.map((key) => [key, { sum: 2 }]));
+  expect(new Map(driver.store(sums).all())).toEqual(new Map(keys.map((key) => [key, { sum: 2 }])));
   expect(new Set(seen.map(([, partition]) => partition)).size).toBeGreaterThan(1);
   for (const key of keys) expect(new Set(seen.filter(([k]) => k === key).map(([, p]) => p)).size).toBe(1);
 });
@@ -169,7 +169,7 @@ describe('marbles', () => {
 
   it.each(['a|', '(ab', 'c', 'a)', '((a))'])('%s is refused', (marbles) => {
     using driver = new TestDriver(topology);
-    expect(() => driver.pipeMarbles(input, marbles, records)).toThrow();
+    expect(() => driver.pipeMarbles(input, marbles, records)).toThrow(/marble|group/);
   });
 });
 
