@@ -58,3 +58,37 @@ it('reads the same from the files as from memory, across segments, from any offs
   expect(await values(reopened)).toEqual(all);
   expect(reopened.leaderEpoch).toBe(0);
 });
+
+it('closes once, with all that was appended, and answers nothing afterwards', async () => {
+  const files = new SimulatedFileSystem();
+  const harness = new LogHarness({ files });
+  const log = await harness.open();
+  const { commit } = log.append(batch(['a']), 'client');
+  await Promise.all([log.close(), log.close(), commit.done, harness.settle()]);
+  const closed = expect.objectContaining({ code: 'KAFKA_STORAGE_ERROR' });
+  expect(() => log.append(batch(['b']), 'client')).toThrow(closed);
+  expect(() => log.read(0, { maxBytes: 1, minOneBatch: true, isolation: 'log_end' })).toThrow(closed);
+  expect(harness.tailCache.usedBytes).toBe(0);
+  files.losePower();
+  const reopened = await harness.open({ wasClosedCleanly: true });
+  expect([await values(reopened), reopened.leaderEpoch]).toEqual([['a'], 0]);
+});
+
+it('deletes its directory, in the midst of a commit and a read too', async () => {
+  const harness = new LogHarness({ files: new SimulatedFileSystem(), tailCacheBytes: 0 });
+  const log = await harness.open();
+  const events: string[] = [];
+  log.onEvent((event) => events.push(event));
+  await harness.append(log, batch(['a']));
+  const read = Promise.resolve(log.read(0, { maxBytes: 1000, minOneBatch: true, isolation: 'read_uncommitted' }));
+  const failed = expect(read).rejects.toMatchObject({ code: 'KAFKA_STORAGE_ERROR' });
+  log.append(batch(['b']), 'client');
+  await Promise.all([log.delete(), failed, harness.settle()]);
+  expect(harness.files.list('/data')).toEqual([]);
+  expect(events.at(-1)).toBe('deleted');
+  expect(harness.failures).toEqual([]);
+  await log.close();
+
+  const anew = await harness.open();
+  expect([anew.logEndOffset, anew.leaderEpoch]).toEqual([0, 0]);
+});

@@ -52,6 +52,7 @@ export class PartitionLog {
   #sizeBytes: number;
   #listeners: readonly ((event: LogEvent) => void)[] = [];
   #closed: KafkaStorageError | undefined;
+  #closing: Promise<void> | undefined;
   /** Rolled since the last commit: the names of new files are to be synced as well. */
   #hasNewFiles = false;
   /** Sealed, and not yet durable with indexes and snapshot. */
@@ -98,7 +99,9 @@ export class PartitionLog {
       write: () => this.#write(),
       sync: () => this.#sync(),
       committed: () => this.#committed(),
-      announce: () => this.#emit('visible'),
+      announce: () => {
+        if (this.#closed === undefined) this.#emit('visible');
+      },
       fail: (error) => this.#shut(error),
     };
   }
@@ -328,8 +331,16 @@ export class PartitionLog {
   }
 
   /** Writes checkpoints and snapshots, closes the files. @throws `KafkaStorageError` if what was appended could not be made durable */
-  async close(): Promise<void> {
-    if (this.#closed !== undefined) return;
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    if (this.#closed !== undefined) {
+      // Failed or deleted: nothing may be written any more.
+      for (const segment of this.#segments) segment.close();
+      return;
+    }
     while (this.#highWatermark < this.#logEndOffset) await this.#commits.enlist(this.#member).done;
     const endOffset = this.#logEndOffset;
     this.#shut(this.#storageError('is closed'));
