@@ -1,5 +1,5 @@
 import { Broker } from '@millrace/broker';
-import { afterAll, beforeAll, describe, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { clientCases, runClientCase } from './testing/index.ts';
 
 describe.each(['in-process', 'over TCP'])('the client, %s', (how) => {
@@ -10,7 +10,8 @@ describe.each(['in-process', 'over TCP'])('the client, %s', (how) => {
   });
   afterAll(() => broker.close());
 
-  for (const clientCase of clientCases) {
-    it(clientCase.name, () => runClientCase(clientCase, how === 'in-process' ? broker : broker.address));
-  }
+  it.each(clientCases)('$name', async (clientCase) => {
+    const run = runClientCase(clientCase, how === 'in-process' ? broker : broker.address);
+    await expect(run).resolves.toBeUndefined();
+  });
 });

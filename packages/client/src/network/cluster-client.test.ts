@@ -1,4 +1,4 @@
-import { nodePlatform, type Connection, type Network } from '@millrace/platform';
+import { NetworkError, nodePlatform, type Connection, type Network } from '@millrace/platform';
 import { SeededRandom, VirtualClock } from '@millrace/platform/simulated';
 import { apis, encodeResponse, errorCodes, decodeRequestHeader, FrameSplitter } from '@millrace/protocol';
 import { expect, it } from 'vitest';
@@ -128,10 +128,13 @@ it('asks again by version 0 when a broker does not know our version of ApiVersio
 it('says which addresses do not answer', async () => {
   const network: Network = {
     listen: () => Promise.reject(new Error('not needed')),
-    connect: ({ host }) => Promise.reject(Object.assign(new Error(`no ${host}`), { code: 'ECONNREFUSED' })),
+    connect: ({ host, port }) => Promise.reject(new NetworkError('Cannot connect to', host, port)),
   };
-  const connecting = Client.connect('a:1,b:2', { platform: { ...platform, network } });
-  await expect(connecting).rejects.toThrow('no ');
+  await expect(Client.connect('a:1,b:2', { platform: { ...platform, network } })).rejects.toMatchObject({
+    code: 'BROKER_NOT_AVAILABLE',
+    context: { bootstrapServers: ['a:1', 'b:2'] },
+    cause: { code: 'NETWORK_ERROR' },
+  });
 });
 
 it('joins the metadata requests of a turn, and of the time that one takes', async () => {

@@ -292,7 +292,7 @@ describe('an idempotent producer', () => {
       const { values } = bench.log;
       const numbers = values.map((value) => Number(value.split('/')[1]));
       expect(numbers, `seed ${seed}: once, in order`).toEqual([...new Set(numbers)].sort((a, b) => a - b));
-      if (refused.size === 0) expect(numbers.length, `seed ${seed}: all`).toBe(25);
+      expect(refused.size > 0 || numbers.length === 25, `seed ${seed}: all but what was refused`).toBe(true);
     }
   });
 });

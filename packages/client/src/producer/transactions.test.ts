@@ -26,8 +26,8 @@ interface Bench {
   readonly log: PartitionModel;
   readonly producer: BytesTransactionalProducer;
   /** Answers the next calls of an API with these codes; then again as usual. */
-  answer(api: ApiSchema, ...codes: (number | 'cut')[]): void;
-  append(value: string): void;
+  readonly answer: (api: ApiSchema, ...codes: (number | 'cut')[]) => void;
+  readonly append: (value: string) => void;
 }
 
 async function open(): Promise<Bench> {

@@ -147,7 +147,9 @@ export const groupCases: readonly ClientCase[] = [
       const [description] = await client.admin.describeConsumerGroups([groupId]);
       assert.equal(description?.state, 'Stable');
       assert.deepEqual(
-        description.members.flatMap(({ assignment }) => assignment.map(({ partition }) => partition)).toSorted(),
+        description.members
+          .flatMap(({ assignment }) => assignment.map(({ partition }) => partition))
+          .toSorted((x, y) => x - y),
         [0, 1, 2, 3, 4, 5],
       );
 
@@ -178,7 +180,7 @@ export const groupCases: readonly ClientCase[] = [
       const b = new Member(client, options);
       await Promise.all([a, b].map((member) => member.until(({ assignedCount }) => assignedCount === 2)));
       assert.deepEqual(a.events.slice(0, 2), ['+0,1,2,3', '-0,1,2,3']);
-      assert.deepEqual([a.events.at(-1), b.events.at(-1)].toSorted(), ['+0,1', '+2,3']);
+      assert.deepEqual(new Set([a.events.at(-1), b.events.at(-1)]), new Set(['+0,1', '+2,3']));
       await Promise.all([a.stop(), b.stop()]);
     },
   },
