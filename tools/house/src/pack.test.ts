@@ -70,7 +70,9 @@ describe.each(packages)('packages/%s', (name) => {
     const project = join(directory, `use-${name}`);
     const examples = join(root, 'packages', name, 'examples');
     const files = readdirSync(examples).filter((file) => file.endsWith('.ts'));
-    const imported = importsOf(files.map((file) => join(examples, file)));
+    // An example may have modules of its own in a folder: they are not run by themselves, but what they import is needed.
+    const modules = readdirSync(examples, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+    const imported = importsOf(modules.map((file) => join(examples, file)));
     const needed = new Set<string>();
     for (const one of [name, ...imported.ours]) closure(one, needed);
     const manifest = manifestOf(name);
