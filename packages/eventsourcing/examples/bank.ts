@@ -1,58 +1,36 @@
-/** The bank as a plan: the decider, a read model, and transfers as a process between two accounts. */
-import {
-  handleCommands,
-  processManager,
-  projection,
-  runProcess,
-  type ProcessManager,
-  type ProjectedRows,
-} from '@millrace/eventsourcing';
-import { json } from '@millrace/serde';
-import { StreamsBuilder, type Topology } from '@millrace/streams';
-import { account, type Event } from './account.ts';
+/** The bank on a broker in this process: commands with replies, and a transfer that comes back. */
+import { Broker } from '@millrace/broker';
+import { Client } from '@millrace/client';
+import { openCommandBus, processTopic } from '@millrace/eventsourcing';
+import { Streams } from '@millrace/streams';
+import { account } from './bank/account.ts';
+import { balances, topology, transfer } from './bank/plan.ts';
 
-export type Balance = { owner: string; cents: number; movements: number };
-export type Transfer = { step: 'new' } | { step: 'depositing' | 'refunding'; from: string; cents: number };
+await using broker = await Broker.open({ data: 'memory' });
+await using client = await Client.connect(broker);
+await client.admin.createTopics([account.commands, account.events, processTopic(transfer)]);
+await using bus = await openCommandBus(client);
+// A reply is seen when it is committed: so it is committed at once, not at the next interval.
+await using app = Streams.start(topology, { cluster: broker, commit: 'eager' });
+await app.running;
 
-const builder = new StreamsBuilder('bank');
+await bus.send(account, 'ada', { type: 'open', owner: 'Ada' });
+const deposited = await bus.send(account, 'ada', { type: 'deposit', cents: 500 }, { commandId: 'salary-2026-03' });
+const again = await bus.send(account, 'ada', { type: 'deposit', cents: 500 }, { commandId: 'salary-2026-03' });
+console.log(deposited.status, deposited.version, again.version); // the second is the first: nothing was doubled
 
-// Commands in; events, replies and new state out, in one transaction. One writer per account, no locks.
-const { events } = handleCommands(builder, account);
+const tooMuch = await bus.send(account, 'ada', { type: 'withdraw', cents: 900 });
+console.log(tooMuch.status === 'rejected' && tooMuch.code);
 
-// A projection folds events into rows.
-export const balances: ProjectedRows<Balance> = projection(builder, {
-  name: 'balances',
-  version: 1,
-  from: events,
-  initial: (): Balance => ({ owner: '', cents: 0, movements: 0 }),
-  on: {
-    opened: (row, { owner }) => ({ ...row, owner }),
-    deposited: (row, { cents }) => ({ ...row, cents: row.cents + cents, movements: row.movements + 1 }),
-    withdrawn: (row, { cents }) => ({ ...row, cents: row.cents - cents, movements: row.movements + 1 }),
-  },
-});
+const stale = await bus.send(account, 'ada', { type: 'deposit', cents: 1 }, { expectedVersion: 1 });
+console.log(stale.status, stale.version); // somebody was faster
 
-// A process is pure too: state and input in, state and actions out. Its commands have ids made from their cause.
-export const transfer: ProcessManager<Event, Transfer> = processManager({
-  name: 'transfer',
-  from: account.events,
-  correlate: (event) => ('transferId' in event ? event.transferId : undefined),
-  state: json<Transfer>(),
-  initialState: () => ({ step: 'new' }),
-  react(state, input, { id, send }) {
-    if (input.kind === 'event' && input.event.type === 'withdrawn' && input.event.to !== undefined) {
-      const { to, cents } = input.event;
-      const deposit = send(account, to, { type: 'deposit', cents, transferId: id });
-      return { state: { step: 'depositing', from: input.from, cents }, actions: [deposit] };
-    }
-    if (input.kind === 'rejected' && state.step === 'depositing') {
-      // Compensation: the money goes back.
-      const refund = send(account, state.from, { type: 'deposit', cents: state.cents, transferId: id });
-      return { state: { ...state, step: 'refunding' }, actions: [refund] };
-    }
-    return { state: null }; // deposited or refunded: done, and forgotten
-  },
-});
-runProcess(builder, transfer);
+const { value } = await app.view(balances).get('ada', { after: deposited.position });
+console.log(value);
 
-export const topology: Topology = builder.build();
+// To an account that does not exist: the deposit is rejected there, and the process gives the money back.
+await bus.send(account, 'ada', { type: 'withdraw', cents: 200, to: 'nobody', transferId: 't1' });
+for await (const { value: event } of client.records(account.events)) {
+  if (event.type === 'deposited' && event.transferId === 't1') break;
+}
+console.log(await bus.send(account, 'ada', { type: 'withdraw', cents: 500 }).then(({ status }) => status));

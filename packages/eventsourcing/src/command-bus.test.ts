@@ -2,7 +2,7 @@ import { Broker } from '@millrace/broker';
 import { Client, type ConsumerRecord } from '@millrace/client';
 import { VirtualClock } from '@millrace/platform/simulated';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { account, type Command } from '../examples/account.ts';
+import { account, type Command } from '../examples/bank/account.ts';
 import { openCommandBus, type CommandBus } from './command-bus.ts';
 import { replies, type ReplyRecord } from './replies.ts';
 

@@ -2,8 +2,8 @@ import { Broker } from '@millrace/broker';
 import { Client } from '@millrace/client';
 import { Streams } from '@millrace/streams';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { account } from '../examples/account.ts';
-import { balances, topology, transfer } from '../examples/bank.ts';
+import { account } from '../examples/bank/account.ts';
+import { balances, topology, transfer } from '../examples/bank/plan.ts';
 import { openCommandBus, type CommandBus } from './command-bus.ts';
 import { processTopic } from './run-process.ts';
 

@@ -1,7 +1,7 @@
 import { AssertionError } from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { account, type Account, type Command, type Event } from '../examples/account.ts';
+import { account, type Account, type Command, type Event } from '../examples/bank/account.ts';
 import { decideOn, decider, fold, reject, type Aggregate } from './decider.ts';
 import { given } from './testing/index.ts';
 

@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 it("runs the README's example", async () => {
   const lines: unknown[][] = [];
   vi.spyOn(console, 'log').mockImplementation((...line: unknown[]) => void lines.push(line));
-  await import('../examples/main.ts');
+  await import('../examples/bank.ts');
   vi.restoreAllMocks();
   expect(lines).toEqual([
     ['accepted', 2, 2],
@@ -17,7 +17,7 @@ it("runs the README's example", async () => {
 
 describe('the README', () => {
   const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8');
-  it.each(['account', 'bank', 'main'])('shows the example %s as it is', (name) => {
+  it.each(['bank/account', 'bank/plan', 'bank'])('shows the example %s as it is', (name) => {
     expect(read('../README.md')).toContain(`\`\`\`ts\n${read(`../examples/${name}.ts`)}\`\`\``);
   });
 });

@@ -3,7 +3,7 @@ import { json, string, topic } from '@millrace/serde';
 import { hours, StreamsBuilder } from '@millrace/streams';
 import { TestDriver, type CommitStep, type TestDriverOptions } from '@millrace/streams/testing';
 import { describe, expect, it } from 'vitest';
-import { account, type Command } from '../examples/account.ts';
+import { account, type Command } from '../examples/bank/account.ts';
 import { handleCommands, type HandleOptions } from './handle-commands.ts';
 import { metadataOf } from './message-metadata.ts';
 import { decodeEvents, replies, type ReplyRecord } from './replies.ts';
