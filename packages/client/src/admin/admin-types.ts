@@ -9,7 +9,7 @@ export interface Admin {
    * count agrees, else `TOPIC_MISMATCH`. `validateOnly` makes nothing.
    */
   createTopics(topics: readonly TopicSpec[], options?: { readonly validateOnly?: boolean | undefined }): Promise<void>;
-  /** @throws `UNKNOWN_TOPIC_OR_PARTITION` */
+  /** Waits until the cluster does not show them any more. @throws `UNKNOWN_TOPIC_OR_PARTITION` */
   deleteTopics(names: readonly string[]): Promise<void>;
   /** Names in order. Default: without the cluster's internal ones. */
   listTopics(options?: { readonly listInternal?: boolean | undefined }): Promise<readonly string[]>;

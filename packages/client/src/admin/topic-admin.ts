@@ -4,6 +4,7 @@ import { KafkaError } from '../kafka-error.ts';
 import { Backoff } from '../network/backoff.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
 import type { KafkaConnection } from '../network/connection.ts';
+import type { PartitionMetadata } from '../network/metadata.ts';
 import type { Position } from '../positions.ts';
 import type { TopicDescription, TopicSpec } from './admin-types.ts';
 
@@ -60,7 +61,7 @@ export async function deleteTopics(cluster: ClusterClient, names: readonly strin
       await checkTopic(cluster, errorCode, 'DeleteTopics', name ?? '', errorMessage);
     }
   });
-  for (const name of names) cluster.metadata.topics.delete(name);
+  await untilShown(cluster, names, () => !names.some((name) => cluster.metadata.topics.has(name)));
 }
 
 export async function describeTopics(
@@ -185,18 +186,28 @@ async function checkTopic(
   throw new KafkaError(code, `${api} of topic ${topic}`, { context: { topic }, serverMessage });
 }
 
-/** A change reaches the brokers one after another: waits until the one we ask shows at least so many partitions, led. */
+/** Waits until a topic has at least so many partitions, and all are led. */
 async function visiblePartitions(cluster: ClusterClient, topic: string, count: number): Promise<number> {
+  const partitionsOf = (): readonly PartitionMetadata[] => cluster.metadata.topics.get(topic)?.partitions ?? [];
+  await untilShown(
+    cluster,
+    [topic],
+    () => partitionsOf().length >= count && partitionsOf().every(({ leader }) => leader !== -1),
+  );
+  return partitionsOf().length;
+}
+
+/** A change reaches the brokers one after another: waits until the one we ask shows it. */
+async function untilShown(cluster: ClusterClient, topics: readonly string[], isShown: () => boolean): Promise<void> {
   const { clock, random } = cluster.platform;
   const deadlineMs = clock.monotonic() + cluster.requestTimeoutMs;
   const backoff = new Backoff(random, 10, 500);
   for (;;) {
-    await cluster.refresh([topic]);
-    const partitions = cluster.metadata.topics.get(topic)?.partitions ?? [];
-    const isLed = partitions.every((partition) => partition.leader !== -1);
-    if (partitions.length >= count && isLed) return partitions.length;
+    await cluster.refresh(topics);
+    if (isShown()) return;
     if (clock.monotonic() > deadlineMs) {
-      throw new KafkaError(errorCodes.LEADER_NOT_AVAILABLE, `Metadata of topic ${topic}`, { context: { topic } });
+      const context = { topics };
+      throw new KafkaError(errorCodes.LEADER_NOT_AVAILABLE, `Metadata of topics ${topics.join(', ')}`, { context });
     }
     await cluster.pause(backoff.nextMs());
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { string, topic } from '@millrace/serde';
-import { take, type ClientCase } from './client-case.ts';
+import { eventually, take, type ClientCase } from './client-case.ts';
 
 export const adminCases: readonly ClientCase[] = [
   {
@@ -43,13 +43,20 @@ export const adminCases: readonly ClientCase[] = [
       const name = context.name('configured');
       await admin.createTopics([{ name, config: { 'retention.ms': 1_000_000, 'cleanup.policy': 'compact' } }]);
       await admin.alterConfigs(name, { 'retention.ms': 2_000_000, 'segment.bytes': 2_097_152 });
-      const changed = await admin.describeConfigs(name);
+      const changed = await eventually(
+        () => admin.describeConfigs(name),
+        (configs) => configs['segment.bytes'] === '2097152',
+      );
       assert.deepEqual(
         [changed['retention.ms'], changed['segment.bytes'], changed['cleanup.policy']],
         ['2000000', '2097152', 'compact'],
       );
       await admin.alterConfigs(name, { 'retention.ms': null });
-      assert.equal((await admin.describeConfigs(name))['retention.ms'], '604800000');
+      const restored = await eventually(
+        async () => (await admin.describeConfigs(name))['retention.ms'],
+        (retentionMs) => retentionMs === '604800000',
+      );
+      assert.equal(restored, '604800000');
       await assert.rejects(admin.alterConfigs(name, { 'no.such.config': 1 }), { code: 'INVALID_CONFIG' });
       await assert.rejects(admin.describeConfigs(context.name('missing')), { code: 'UNKNOWN_TOPIC_OR_PARTITION' });
     },

@@ -1,4 +1,4 @@
-import { systemRandom, uuid } from '@millrace/platform';
+import { delay, systemClock, systemRandom, uuid } from '@millrace/platform';
 import { Client } from '../client.ts';
 import type { ClientOptions, Cluster } from '../cluster-options.ts';
 
@@ -62,4 +62,18 @@ export async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
   const items: T[] = [];
   for await (const item of source) items.push(item);
   return items;
+}
+
+/**
+ * What a cluster has accepted reaches its other brokers, and its own caches, a little later: looks again until it is as
+ * expected, and gives back what was seen last if it never is.
+ */
+export async function eventually<T>(look: () => Promise<T>, isExpected: (seen: T) => boolean): Promise<T> {
+  const clock = systemClock();
+  const deadlineMs = clock.monotonic() + 10_000;
+  for (;;) {
+    const seen = await look();
+    if (isExpected(seen) || clock.monotonic() > deadlineMs) return seen;
+    await delay(clock, 20);
+  }
 }

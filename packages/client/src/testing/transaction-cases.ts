@@ -3,7 +3,7 @@ import { string, topic, type Topic } from '@millrace/serde';
 import { bytesTransactionalProducer } from '../bytes/index.ts';
 import type { Client } from '../client.ts';
 import type { RecordsOptions } from '../consumer/consumer-options.ts';
-import { all, take, type ClientCase } from './client-case.ts';
+import { all, eventually, take, type ClientCase } from './client-case.ts';
 
 /**
  * The values of a topic in order of size. Waits for `count` of them, as a commit is answered before its markers are written in
@@ -82,8 +82,12 @@ export const transactionCases: readonly ClientCase[] = [
         assert.deepEqual(order, [1, 2]);
         break;
       }
+      const offsets = await eventually(
+        () => client.admin.listConsumerGroupOffsets(groupId),
+        ({ length }) => length > 0,
+      );
       assert.deepEqual(
-        (await client.admin.listConsumerGroupOffsets(groupId)).map(({ offset }) => offset),
+        offsets.map(({ offset }) => offset),
         [2],
       );
     },
