@@ -38,7 +38,7 @@ class Member {
       signal: this.#abort.signal,
       onPartitionsAssigned: (partitions) => {
         this.assignedCount += partitions.length;
-        this.events.push(`+${partitions.map(({ partition }) => partition).join()}`);
+        if (partitions.length > 0) this.events.push(`+${partitions.map(({ partition }) => partition).join()}`);
         this.#changed?.();
       },
       onPartitionsRevoked: (partitions) => {
