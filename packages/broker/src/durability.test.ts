@@ -17,6 +17,7 @@ function openOn(files: FileSystem, options: Partial<BrokerOptions> = {}): Promis
 interface Acknowledged {
   readonly topicIds: Map<string, string>;
   readonly deleted: Set<string>;
+  goneHasRecord: boolean;
   readonly values: string[];
   partitionCount: number;
   retentionMs: string | undefined;
@@ -37,6 +38,8 @@ async function work(files: FileSystem, acknowledged: Acknowledged): Promise<void
     acknowledged.partitionCount = 2;
     await write('a');
     await test.createTopic('gone');
+    const written = await test.produce('gone', batchOf([{ value: 'whole', timestampMs: nowMs }]));
+    acknowledged.goneHasRecord = written.errorCode === 0;
     const deleted = await test.client.request(apis.deleteTopics, 5, { topicNames: ['gone'], timeoutMs: 1000 });
     if (deleted.responses[0]?.errorCode === 0) acknowledged.deleted.add('gone');
     await write('b');
@@ -72,6 +75,10 @@ async function forgotten(files: FileSystem, acknowledged: Acknowledged): Promise
     must((topic?.partitions.length ?? 0) >= acknowledged.partitionCount, `partitions of ${name}`);
   }
   for (const name of acknowledged.deleted) must(!topics.some((topic) => topic.name === name), `the end of ${name}`);
+  // A deletion that was not acknowledged has happened or has not: there is no half of a topic.
+  if (acknowledged.goneHasRecord && topics.some((topic) => topic.name === 'gone')) {
+    must((await allValues(test, 'gone')).join() === 'whole', 'the records of a topic whose deletion was interrupted');
+  }
   if (acknowledged.topicIds.has('orders')) {
     const values = await allValues(test, 'orders');
     // What was on its way may be there or not; what was acknowledged is, in order, and nothing else.
@@ -111,6 +118,7 @@ async function allValues(test: TestBroker, topic: string): Promise<(string | nul
 const nothing = (): Acknowledged => ({
   topicIds: new Map(),
   deleted: new Set(),
+  goneHasRecord: false,
   values: [],
   partitionCount: 0,
   retentionMs: undefined,

@@ -280,6 +280,27 @@ describe('memory', () => {
     expect(world.metric('held_request_bytes')).toBe(0);
   });
 
+  it('held above queued.max.request.bytes keeps connections from being read, until it is let go of', async () => {
+    await using world = await World.open({
+      'queued.max.request.bytes': 1 << 20,
+      'group.initial.rebalance.delay.ms': 10_000,
+    });
+    const [holder, other] = [await world.client(), await world.client()];
+    const protocols = [{ name: 'range', metadata: new Uint8Array(1_200_000) }];
+    const timeouts = { sessionTimeoutMs: 30_000, rebalanceTimeoutMs: 30_000 };
+    holder.post(apis.joinGroup, 3, { groupId: 'g', ...timeouts, protocolType: 'consumer', protocols });
+    await world.clock.advance(5);
+    expect(world.metric('held_request_bytes')).toBeGreaterThan(1_200_000);
+    const first = other.post(apis.metadata, 9, { topics: [] });
+    await world.clock.advance(5);
+    const second = other.post(apis.metadata, 9, { topics: [] });
+    await world.clock.advance(5000);
+    expect(other.answered).toEqual([first]); // what was read is answered; nothing more is read
+    await world.clock.advance(6000);
+    expect(holder.answered).toHaveLength(1);
+    expect(other.answered).toEqual([first, second]);
+  });
+
   it('of unread answers in all is bounded: who leaves most of them unread is closed', async () => {
     await using world = await World.open({ 'millrace.queued.max.response.bytes': 1 << 20 });
     await world.run(world.test.createTopic('orders'));
