@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { firstValueFrom } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { Broker } from '@millrace/broker';
 import { Client } from '@millrace/client';
@@ -105,6 +106,8 @@ describe('an app goes on', () => {
       endpoint.goOn();
       await producer.send(input, records(150, 50));
       await expectEachOnce(client, 200);
+      const metrics = await firstValueFrom(zombie.metrics$); // it was refused, and began again
+      expect(metrics.prometheus()).toMatch(/^millrace_streams_recoveries_total\{application="faults"\} [1-9]/m);
       await zombie.close();
       await heir.close();
       await expectEachOnce(client, 200);
