@@ -2,6 +2,7 @@
  * Sends airports and flights to their topics, once each, also over crashes: rows go out in one fixed order, so what a
  * partition holds already says where to go on.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { partitionForKey, type Client } from '@millrace/client';
 import type { Airport, FlightData } from './flight-data.ts';
 import { airportDelays, airports, flights, lateFlights } from './topics.ts';
@@ -23,6 +24,8 @@ export async function feedAirports(client: Client, rows: readonly Airport[]): Pr
 
 export interface FeedOptions {
   readonly signal: AbortSignal;
+  /** Rows sent per second; undefined: as many as the broker takes. */
+  readonly rowsPerSecond?: number | undefined;
   /** Told how many of all rows are in the topic. */
   readonly onProgress: (rowCount: number) => void;
 }
@@ -35,9 +38,13 @@ export async function feedFlights(client: Client, data: FlightData, options: Fee
   const seen = new Array<number>(numPartitions).fill(0);
   const underWay = new Set<Promise<unknown>>();
   let failure: unknown;
-  for (let first = 0; first < data.length && !options.signal.aborted; first += batchRows) {
+  const { rowsPerSecond = Number.POSITIVE_INFINITY } = options;
+  const stepRows = Math.min(batchRows, Math.max(1, Math.floor(rowsPerSecond / 20)));
+  const startedAtMs = performance.now();
+  let sentRows = 0;
+  for (let first = 0; first < data.length && !options.signal.aborted; first += stepRows) {
     const records = [];
-    const end = Math.min(first + batchRows, data.length);
+    const end = Math.min(first + stepRows, data.length);
     for (let index = first; index < end; index++) {
       const flight = data.at(index);
       const partition = partitionOf(flight.origin, numPartitions);
@@ -52,6 +59,9 @@ export async function feedFlights(client: Client, data: FlightData, options: Fee
       underWay.add(sending);
       if (underWay.size >= 8) await Promise.race(underWay);
       if (failure !== undefined) throw failure;
+      sentRows += records.length;
+      const aheadMs = (1000 * sentRows) / rowsPerSecond - (performance.now() - startedAtMs);
+      if (aheadMs > 0) await pause(aheadMs);
     }
     options.onProgress(end);
   }

@@ -36,9 +36,13 @@ async function main(options: Options): Promise<void> {
   if (before > 0) console.log(`${number(before)} flights were processed before: going on from there`);
   console.log(heading(`${number(data.length)} flights, in the order in which they landed`));
   {
-    await using app = Streams.start(topology, { cluster, signal: stopping.signal });
+    await using app = Streams.start(topology, {
+      cluster,
+      groupInstanceId: options.instance,
+      signal: stopping.signal,
+    });
     await app.running;
-    await run(app, client, data, stopping);
+    await run(app, client, data, options, stopping);
   }
   if (stopping.signal.aborted) return;
 
@@ -61,7 +65,13 @@ async function main(options: Options): Promise<void> {
 }
 
 /** Feeds and watches until every flight is processed, or the run is stopped. */
-async function run(app: Streams, client: Client, data: FlightData, stopping: AbortController): Promise<void> {
+async function run(
+  app: Streams,
+  client: Client,
+  data: FlightData,
+  options: Options,
+  stopping: AbortController,
+): Promise<void> {
   const live = new LiveTable(process.stdout);
   const rows = new Map<string, AirportDay>();
   const watching = new AbortController();
@@ -72,6 +82,7 @@ async function run(app: Streams, client: Client, data: FlightData, stopping: Abo
   const metrics = app.metrics$.subscribe(({ lateRecords }) => (lateRows = lateRecords));
   const feeding = feedFlights(client, data, {
     signal: stopping.signal,
+    rowsPerSecond: options.rowsPerSecond,
     onProgress: (rowCount) => void (sentRows = rowCount),
   });
   const reading = process.stdout.isTTY ? watchResult(client, rows, watching.signal) : Promise.resolve();

@@ -8,6 +8,10 @@ export interface Options {
   readonly dataDirectory: string;
   /** A broker elsewhere, ours or Apache Kafka; undefined: an embedded one. */
   readonly broker: string | undefined;
+  /** Flights fed per second; undefined: as many as the broker takes. */
+  readonly rowsPerSecond: number | undefined;
+  /** Static membership: started again after a crash under the same id, it goes on at once. */
+  readonly instance: string | undefined;
   /** Leave when the result is printed. */
   readonly exit: boolean;
 }
@@ -18,6 +22,8 @@ export const usage = `Usage: npm start -- [options]
   --data DIR         the broker's directory (default ./.millrace)
   --port N           where the broker listens (default 9092, or the next free port; 0: any)
   --broker HOST:PORT use that broker (ours or Apache Kafka) instead of an embedded one
+  --rate N           feed N flights a second (default: as many as the broker takes)
+  --instance ID      a name kept over restarts: after a crash it goes on at once
   --exit             leave when the result is printed
   --help             this text`;
 
@@ -32,6 +38,8 @@ export function readOptions(args: readonly string[]): Options | 'help' {
         data: { type: 'string', default: '.millrace' },
         port: { type: 'string' },
         broker: { type: 'string' },
+        rate: { type: 'string' },
+        instance: { type: 'string' },
         exit: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -45,7 +53,12 @@ export function readOptions(args: readonly string[]): Options | 'help' {
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
     throw new UsageError(`--port is a number from 0 to 65535, not ${values.port}`);
   }
-  return { rows: values.rows, port, dataDirectory: values.data, broker: values.broker, exit: values.exit };
+  const rowsPerSecond = values.rate === undefined ? undefined : Number(values.rate);
+  if (rowsPerSecond !== undefined && !(rowsPerSecond > 0)) {
+    throw new UsageError(`--rate is a number above 0, not ${values.rate}`);
+  }
+  const { rows, data: dataDirectory, broker, instance, exit } = values;
+  return { rows, port, dataDirectory, broker, rowsPerSecond, instance, exit };
 }
 
 export class UsageError extends Error {
