@@ -210,12 +210,10 @@ export class EngineBytesConsumer implements BytesConsumer {
       if (waitMs <= 0) return clock.defer(resolve);
       const done = (): void => {
         cancel();
-        this.#cluster.signal.removeEventListener('abort', done);
         this.#wakePoll = undefined;
         resolve();
       };
       const cancel = clock.after(waitMs, done);
-      this.#cluster.signal.addEventListener('abort', done, { once: true });
       this.#wakePoll = done;
     });
   }

@@ -1,5 +1,6 @@
 import { delay, isMillraceError, nodePlatform, type Platform } from '@millrace/platform';
 import { errorCodes, apis, type InProcessEndpoint } from '@millrace/protocol';
+import { setMaxListeners } from 'node:events';
 import type { ConnectionOptions } from 'node:tls';
 import type { ClientOptions, Cluster, SaslOptions } from '../cluster-options.ts';
 import { BrokerNotAvailableError, ClosedError, NodeNotAvailableError, UnknownTopicError } from '../errors.ts';
@@ -58,6 +59,8 @@ export class ClusterClient {
       randomBytes: (length) => this.platform.random.bytes(length),
     };
     this.connections = new NodeConnections(this);
+    // As many may wait as there are producers and consumers; each lets go of it.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   get isClosed(): boolean {
