@@ -38,6 +38,7 @@ export class EngineBytesConsumer implements BytesConsumer {
   readonly #closing = new AbortController();
   /** What the group asks for between two polls, when the caller holds no records. */
   readonly #actions: Action[] = [];
+  #runningAction: Action | undefined;
   #wakePoll: (() => void) | undefined;
   #isPolling = false;
   #failure: Error | undefined;
@@ -175,6 +176,8 @@ export class EngineBytesConsumer implements BytesConsumer {
     if (this.isClosed) return;
     this.#closing.abort();
     this.#wakePoll?.();
+    // Also the one that runs: a callback may close its consumer, and must not wait for itself.
+    this.#runningAction?.reject(new ClosedError('consumer'));
     for (const action of this.#actions.splice(0)) action.reject(new ClosedError('consumer'));
     try {
       await this.#member?.close();
@@ -228,12 +231,15 @@ export class EngineBytesConsumer implements BytesConsumer {
   }
 
   async #runAction(action: Action): Promise<void> {
+    this.#runningAction = action;
     try {
       await action.run();
       action.resolve();
     } catch (error) {
       action.reject(error as Error);
       throw error;
+    } finally {
+      this.#runningAction = undefined;
     }
   }
 

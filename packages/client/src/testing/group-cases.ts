@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { string, topic } from '@millrace/serde';
 import type { Client } from '../client.ts';
-import { take, type ClientCase, type ClientCaseContext } from './client-case.ts';
+import { all, take, type ClientCase, type ClientCaseContext } from './client-case.ts';
 
 async function filled(
   context: ClientCaseContext,
@@ -243,6 +243,27 @@ export const groupCases: readonly ClientCase[] = [
         break;
       }
       assert.equal(rejected, 'COMMIT_FAILED');
+    },
+  },
+  {
+    name: 'a callback may close its consumer, and wait for that; what a callback throws ends the loop',
+    async run(context) {
+      const client = await context.connect();
+      const work = await filled(context, client, 1, 3);
+      const options = { groupId: context.name('callback'), topics: [work] };
+      const closing = client.consumer({
+        ...options,
+        onPartitionsAssigned: async (): Promise<void> => closing.close(),
+      });
+      assert.deepEqual(await all(closing), []);
+      const throwing = client.consumer({
+        ...options,
+        onPartitionsAssigned: () => {
+          throw new Error('not these');
+        },
+      });
+      await assert.rejects(all(throwing), /not these/);
+      assert.equal((await take(client.consumer(options), 3)).length, 3);
     },
   },
   {
