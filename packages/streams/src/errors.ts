@@ -38,6 +38,8 @@ export type StreamsErrorCode =
   | 'PROMISE_VALUE'
   | 'LATE_EMISSION'
   | 'SEGMENT_COMPLETED'
+  | 'CALL_TIMEOUT'
+  | 'TASK_CLOSED'
   | 'KEY_NOT_DECLARED'
   | 'STORE_CORRUPT'
   | 'SINK_BUSY';
@@ -132,6 +134,20 @@ export class SegmentCompletedError extends MillraceError {
       `An operator in '${node}' completed (take, first, takeUntil?): every later record would be lost. ` +
         'A stream does not end; use filter, or a processor with a store.',
       { context: { node } },
+    );
+  }
+}
+
+/** A task was closed while it waited for answers: its partition has moved away, or the app stops. They are asked for again. */
+export class TaskClosedError extends MillraceError {
+  readonly code = 'TASK_CLOSED';
+  constructor(task: string) {
+    super(
+      `The task ${task} was closed while calls were out. Nothing of them is committed: the next owner makes them again.`,
+      {
+        context: { task },
+        retriable: true,
+      },
     );
   }
 }

@@ -51,11 +51,13 @@ export {
   RecordFailedError,
   SegmentCompletedError,
   StoreCorruptError,
+  TaskClosedError,
   type ErrorPolicy,
   type NodeOptions,
   type RetryPolicy,
   type StreamsErrorCode,
 } from './errors.ts';
+export { CallTimeoutError } from './nodes/map-async.ts';
 export type { Topology, TopologyNode } from './plan/topology.ts';
 export { Streams, type StreamsOptions, type StreamsState } from './runtime/app.ts';
 export {

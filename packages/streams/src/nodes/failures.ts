@@ -177,6 +177,5 @@ export class Retrying implements Receiver {
 
   close(): void {
     this.#cancel?.();
-    this.#queue.length = 0;
   }
 }

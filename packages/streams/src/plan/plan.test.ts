@@ -488,6 +488,7 @@ it('exports these names', () => {
   expect(Object.keys(publicNames).toSorted()).toMatchInlineSnapshot(`
     [
       "AppClosedError",
+      "CallTimeoutError",
       "DuplicateNameError",
       "IncompatiblePlanError",
       "InvalidPlanError",
@@ -506,6 +507,7 @@ it('exports these names', () => {
       "StoreCorruptError",
       "Streams",
       "StreamsBuilder",
+      "TaskClosedError",
       "ViewTimeoutError",
       "agg",
       "days",

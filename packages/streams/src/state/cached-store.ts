@@ -389,13 +389,15 @@ export class CachedStore implements StateStore {
   #restoreFromSource(keyBytes: Uint8Array, value: Uint8Array | null, recordMs: number): void {
     let key: unknown;
     let decoded: unknown;
+    let timestampMs = recordMs;
     try {
       key = this.#decodeKey(keyBytes);
       decoded = value === null ? undefined : (this.plan.value as Serde<unknown>).deserialize(value, this.#valueContext);
+      if (this.#timestampOf !== undefined) timestampMs = this.#timestampOf(decoded ?? null, key, recordMs);
+      if (!(timestampMs >= 0)) return; // no event time either
     } catch {
       return; // invalid: it passed by `onInvalid` then, or the commit would not be behind it
     }
-    const timestampMs = this.#timestampOf === undefined ? recordMs : this.#timestampOf(decoded ?? null, key, recordMs);
     this.#tell(timestampMs);
     if (this.#backend !== null) return;
     const entry = this.#restored(0, key, keyBytes);
@@ -488,7 +490,7 @@ export class CachedStore implements StateStore {
 }
 
 /** Serdes whose values are equal exactly if their bytes are. */
-const plainKeys = new Set(['string', 'int32', 'int64', 'bigint64']);
+const plainKeys = new Set(['string', 'int32', 'int64', 'bigint64'].flatMap((name) => [name, `nullable(${name})`]));
 
 const entriesOfCommit = new WeakMap<TakenCommit, readonly Entry[]>();
 

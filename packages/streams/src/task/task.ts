@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { TaskClosedError } from '../errors.ts';
 import type { Plan, Subtopology } from '../plan/plan.ts';
 import type { CachedStore } from '../state/cached-store.ts';
 import type { StateStore } from '../state/state-store.ts';
@@ -35,6 +36,7 @@ export class Task implements StreamTask {
   readonly #hasTimers: boolean;
   /** Waits in `drain`: called when an answer has come. */
   #wake: (() => void) | null = null;
+  #isClosed = false;
 
   constructor(
     plan: Plan,
@@ -159,12 +161,12 @@ export class Task implements StreamTask {
   async drain(): Promise<void> {
     this.#checkPipes();
     while (!this.isDrained) {
+      if (this.#isClosed) throw new TaskClosedError(`${this.subtopology}_${this.partition}`);
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
       this.resume();
-      if (this.isDrained) break;
-      await woken;
+      if (!this.isDrained) await woken;
     }
     this.#wake = null;
   }
@@ -195,9 +197,11 @@ export class Task implements StreamTask {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const node of this.#compiled.asyncNodes) node.close();
     for (const node of this.#compiled.retrying) node.close();
     for (const node of this.#compiled.pipes) node.close();
+    this.#wake?.();
   }
 
   /** Its parts, for the test driver. */
