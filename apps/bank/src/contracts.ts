@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Serde } from '@millrace/serde';
 import { protobuf } from '@millrace/serde/protobuf';
-import protobufjs from 'protobufjs';
+import { parse } from 'protobufjs';
 
 export type AccountCommand =
   | { readonly type: 'open'; readonly owner: string }
@@ -51,7 +51,7 @@ export interface TransferProcess {
   readonly cents: number;
 }
 
-const { root } = protobufjs.parse(readFileSync(new URL('../contracts/bank.proto', import.meta.url), 'utf8'));
+const { root } = parse(readFileSync(new URL('../contracts/bank.proto', import.meta.url), 'utf8'));
 
 /** Numbers that JavaScript holds exactly: sums of money are whole cents below 2^53. */
 type Wire = Readonly<Record<string, unknown>>;
@@ -60,7 +60,7 @@ function message<T extends object>(name: string): Serde<T> {
   const serde = protobuf<Wire>(root.lookupType(`bank.${name}`));
   return {
     name: serde.name,
-    serialize: (value, context) => serde.serialize({ ...value }, context),
+    serialize: (value, context) => serde.serialize(value as Wire, context),
     deserialize: (data, context) => plain(serde.deserialize(data, context)) as T,
   };
 }
@@ -81,10 +81,10 @@ function union<T extends { readonly type: string }>(name: string): Serde<T> {
   };
 }
 
-/** 64-bit integers come from protobufjs as Long objects. */
+/** 64-bit integers come from protobufjs as Long objects: the only objects in these messages, and all are whole cents. */
 function plain(decoded: Wire): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(decoded).map(([name, value]) => [name, protobufjs.util.Long.isLong(value) ? Number(value) : value]),
+    Object.entries(decoded).map(([name, value]) => [name, typeof value === 'object' ? Number(value) : value]),
   );
 }
 

@@ -1,15 +1,19 @@
 /** The bank over HTTP: commands with replies, balances that reflect them. */
 import type { Position } from '@millrace/client';
 import { isMillraceError, type CommandBus, type Reply } from '@millrace/eventsourcing';
-import type { KeyValueView } from '@millrace/streams';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { account } from './account.ts';
 import type { AccountCommand, AccountEvent, Balance, Transfer } from './contracts.ts';
 
+/** A read model, whether in this process or in Redis. */
+export interface Rows<V> {
+  get(id: string, options?: { readonly after?: Position | undefined }): Promise<{ readonly value: V | undefined }>;
+}
+
 export interface HttpOptions {
   readonly bus: CommandBus;
-  readonly balances: KeyValueView<string, Balance>;
-  readonly transfers: KeyValueView<string, Transfer>;
+  readonly balances: Rows<Balance>;
+  readonly transfers: Rows<Transfer>;
 }
 
 type Codes = 'already-open' | 'no-such-account' | 'insufficient-funds';
@@ -92,7 +96,9 @@ export function createServer({ bus, balances, transfers }: HttpOptions): Fastify
 
   server.setErrorHandler((error, _request, reply) => {
     if (isMillraceError(error, 'COMMAND_TIMEOUT')) {
-      return reply.code(504).send({ error: 'unknown-outcome', message: 'Send it again with the same Idempotency-Key.' });
+      return reply
+        .code(504)
+        .send({ error: 'unknown-outcome', message: 'Send it again with the same Idempotency-Key.' });
     }
     if (isMillraceError(error, 'COMMAND_ID_REUSED')) {
       return reply.code(422).send({ error: 'idempotency-key-reused', message: error.message });
@@ -101,7 +107,9 @@ export function createServer({ bus, balances, transfers }: HttpOptions): Fastify
       return reply.code(503).header('retry-after', '1').send({ error: error.code, message: error.message });
     }
     const status = (error as { statusCode?: number }).statusCode ?? 500;
-    return reply.code(status).send({ error: status < 500 ? 'bad-request' : 'internal', message: (error as Error).message });
+    return reply
+      .code(status)
+      .send({ error: status < 500 ? 'bad-request' : 'internal', message: (error as Error).message });
   });
   return server;
 }
@@ -137,6 +145,7 @@ function textOf({ topic, partition, offset }: Position): string {
 function positionOf(text: string | undefined): Position | undefined {
   if (text === undefined) return undefined;
   const match = /^([\w.-]+)\/(\d+)@(\d+)$/.exec(text);
-  if (match === null) throw new BadPositionError(`after is the position of a reply, such as account-commands/0@12, not ${text}`);
+  if (match === null)
+    throw new BadPositionError(`after is the position of a reply, such as account-commands/0@12, not ${text}`);
   return { topic: match[1]!, partition: Number(match[2]), offset: Number(match[3]) };
 }

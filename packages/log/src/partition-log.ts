@@ -169,7 +169,7 @@ export class PartitionLog {
     const valid = this.#validator.prepare(bytes, header, origin, this.#config, nowMs);
     const baseOffset = this.#logEndOffset;
     const lastOffset = baseOffset + header.lastOffsetDelta;
-    this.#rollIfNeeded(valid.bytes.length, lastOffset, nowMs);
+    this.#rollIfNeeded(valid.bytes.length, lastOffset, valid.maxTimestampMs);
 
     setBaseOffset(valid.bytes, 0, baseOffset);
     setPartitionLeaderEpoch(valid.bytes, 0, this.#leaderEpoch);
@@ -406,10 +406,10 @@ export class PartitionLog {
     return Math.max(0, ageMs - segmentJitterMs);
   }
 
-  #rollIfNeeded(batchBytes: number, lastOffset: number, nowMs: number): void {
+  #rollIfNeeded(batchBytes: number, lastOffset: number, maxTimestampMs: number): void {
     const { segmentBytes, segmentIndexBytes } = this.#config;
     const limits = { segmentBytes, segmentIndexBytes, segmentAgeMs: this.#maxSegmentAgeMs() };
-    if (this.#active.shouldRoll(limits, batchBytes, lastOffset, nowMs)) this.#roll();
+    if (this.#active.shouldRoll(limits, batchBytes, lastOffset, maxTimestampMs)) this.#roll();
   }
 
   /** Seals the active segment and begins the next at the log's end. */

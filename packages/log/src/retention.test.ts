@@ -2,7 +2,7 @@ import { SimulatedFileSystem } from '@millrace/platform/simulated';
 import { expect, it } from 'vitest';
 import type { LogConfig } from './log-config.ts';
 import type { PartitionLog } from './partition-log.ts';
-import { batch, LogHarness, readAll } from './testing/harness.ts';
+import { batch, LogHarness, readAll, values } from './testing/harness.ts';
 
 /** A segment per batch of one record, whose timestamp is its offset in seconds. */
 async function filled(
@@ -106,6 +106,16 @@ it('rolls a segment whose first record is older than segment.ms, jitter taken of
   await harness.settle();
   expect(files(harness, '.log').length).toBe(2);
   expect(await harness.append(log, batch(['b']))).toBe(1);
+});
+
+it('rolls by the time between records, not by how long ago they are', async () => {
+  const harness = new LogHarness({ config: { segmentMs: 1000 } });
+  const log = await harness.open();
+  for (const timestampMs of [1, 500, 1001]) await harness.append(log, batch([{ value: 'old', timestampMs }]));
+  expect(files(harness, '.log').length).toBe(1);
+  await harness.append(log, batch([{ value: 'later', timestampMs: 1002 }]));
+  expect(files(harness, '.log').length).toBe(2);
+  expect(await values(log)).toEqual(['old', 'old', 'old', 'later']);
 });
 
 it('rolls when an index is full', async () => {

@@ -122,15 +122,18 @@ export class Segment {
     return this.#offsetOfLargestTimestamp;
   }
 
-  /** Whether a batch must go to a new segment. `nowMs` and the limits are the log's. */
-  shouldRoll(limits: RollLimits, batchBytes: number, lastOffset: number, nowMs: number): boolean {
+  /**
+   * Whether a batch must go to a new segment. Age is measured in the records' own time, from the first batch to this one: records
+   * of long ago would otherwise get a segment a batch.
+   */
+  shouldRoll(limits: RollLimits, batchBytes: number, lastOffset: number, maxTimestampMs: number): boolean {
     if (this.#sizeBytes === 0) return lastOffset - this.baseOffset > maxInt32;
     return (
       this.#sizeBytes > limits.segmentBytes - batchBytes ||
       lastOffset - this.baseOffset > maxInt32 ||
       this.offsetIndex().sizeBytes + offsetIndexEntryBytes > limits.segmentIndexBytes ||
       this.timeIndex().sizeBytes + 2 * timeIndexEntryBytes > limits.segmentIndexBytes ||
-      this.isOlderThan(limits.segmentAgeMs, nowMs)
+      this.isOlderThan(limits.segmentAgeMs, maxTimestampMs)
     );
   }
 

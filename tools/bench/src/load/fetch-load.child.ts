@@ -51,7 +51,7 @@ async function readAll(connection: RawConnection, partitions: readonly number[])
     });
     for (const { partitions: answers } of responses) {
       for (const { partitionIndex, errorCode, highWatermark, records } of answers) {
-        if (errorCode !== 0) throw new Error(`fetch failed: ${errorInfo(errorCode).name}`);
+        if (errorCode !== 0) throw new Error(`fetch failed: ${errorInfo(errorCode)?.name ?? errorCode}`);
         const data = records as Uint8Array | null;
         let offset = offsets.get(partitionIndex)!;
         let at = 0;

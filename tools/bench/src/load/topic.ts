@@ -8,7 +8,7 @@ export async function createTopic(connection: RawConnection, name: string, numPa
     timeoutMs: 10_000,
   });
   const errorCode = created.topics[0]!.errorCode;
-  if (errorCode !== 0) throw new Error(`${name} was not created: ${errorInfo(errorCode).name}`);
+  if (errorCode !== 0) throw new Error(`${name} was not created: ${errorInfo(errorCode)?.name ?? errorCode}`);
   for (;;) {
     const { topics } = await connection.request(apis.metadata, 9, { topics: [{ name }] });
     const partitions = topics[0]?.partitions ?? [];
