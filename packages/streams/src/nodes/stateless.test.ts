@@ -348,6 +348,19 @@ describe('retries', () => {
     expect(driver.readFailures().map(({ outcome }) => outcome)).toEqual(['retried', 'skipped', 'skipped']);
   });
 
+  it('keep the order of one record’s results, too', () => {
+    const builder = new StreamsBuilder('fan');
+    builder
+      .stream(input)
+      .flatMapValues((n) => [n, n + 1, n + 2])
+      .mapValues(flaky(1), { onError: { retries: 1, backoffMs: 10 } })
+      .to(output);
+    using driver = new TestDriver(builder.build());
+    driver.pipeInput(input, { key: 'k', value: 1 });
+    driver.advanceWallClockTime(10);
+    expect(driver.readValues(output)).toEqual([1, 2, 3]);
+  });
+
   it('a record that waits is not committed: a crash brings it again', () => {
     const builder = new StreamsBuilder('waiting');
     builder
