@@ -1,8 +1,17 @@
 /** What the compiler infers, pinned. No type argument is written in any pipeline here. */
 import type { ConsumerRecord } from '@millrace/client';
-import { int64, json, nullable, string, topic, topicPattern, type Topic, type Windowed } from '@millrace/serde';
+import {
+  int64,
+  json,
+  nullable,
+  string,
+  topic,
+  topicPattern,
+  type Serde,
+  type Topic,
+  type Windowed,
+} from '@millrace/serde';
 import { filter, map, mergeMap, pairwise, scan, tap } from 'rxjs';
-import { z } from 'zod';
 import {
   agg,
   days,
@@ -24,18 +33,11 @@ import type { TestDriver } from './testing/index.ts';
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 declare function expectType<_T extends true>(): void;
 
-const Order = z.object({
-  id: z.string(),
-  customerId: z.string(),
-  totalCents: z.number(),
-  status: z.enum(['open', 'paid', 'void']),
-});
-type Order = z.infer<typeof Order>;
-const Customer = z.object({ name: z.string(), region: z.enum(['eu', 'us']) });
-type Customer = z.infer<typeof Customer>;
+type Order = { id: string; customerId: string; totalCents: number; status: 'open' | 'paid' | 'void' };
+type Customer = { name: string; region: 'eu' | 'us' };
 
-const orders = topic('orders', { key: string, value: json(Order) });
-const customers = topic('customers', { key: string, value: json(Customer) });
+const orders = topic('orders', { key: string, value: json<Order>() });
+const customers = topic('customers', { key: string, value: json<Customer>() });
 const lines = topic('lines', { value: string });
 const builder = new StreamsBuilder('shop');
 const order$ = builder.stream(orders);
@@ -46,9 +48,9 @@ expectType<Equal<typeof orders, Topic<string, Order, 'orders'>>>();
 expectType<Equal<typeof lines, Topic<Uint8Array | null, string, 'lines'>>>();
 const stream1 = builder.stream(lines);
 expectType<Equal<typeof stream1, KStream<Uint8Array | null, string>>>();
-const pattern = builder.stream(topicPattern(/^orders\./, { key: string, value: json(Order) }));
+const pattern = builder.stream(topicPattern(/^orders\./, { key: string, value: json<Order>() }));
 expectType<Equal<typeof pattern, KStream<string, Order>>>();
-const tombstones = builder.stream(topic('t', { key: nullable(string), value: nullable(json(Order)) }));
+const tombstones = builder.stream(topic('t', { key: nullable(string), value: nullable(json<Order>()) }));
 expectType<Equal<typeof tombstones, KStream<string | null, Order | null>>>();
 
 // Ten operators, no annotation
@@ -237,7 +239,7 @@ expectType<Equal<typeof kept, StoredKTable<string, Order>>>();
 
 // A serde that JSON cannot stand in for
 const dated = order$.mapValues((o) => ({ id: o.id, at: new Date() }));
-const datedSerde = json(z.object({ id: z.string(), at: z.coerce.date() }));
+declare const datedSerde: Serde<{ id: string; at: Date }>;
 const datedByKey = dated.selectKey((d) => d.id, { name: 'dated', key: string, value: datedSerde });
 expectType<Equal<typeof datedByKey, KStream<string, { id: string; at: Date }>>>();
 
