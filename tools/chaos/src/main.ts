@@ -1,21 +1,35 @@
-/** `npm run chaos -- [--seconds N] [--kill-every MS]` */
+/** `npm run chaos -- [--seconds N] [--every MS] [--rows 20k|3m] [--redis]` */
 import { parseArgs } from 'node:util';
 import { chaos } from './chaos.ts';
+import type { ChaosReport } from './scene.ts';
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string', default: '60' }, 'kill-every': { type: 'string', default: '3000' } },
+  options: {
+    seconds: { type: 'string', default: '60' },
+    every: { type: 'string', default: '2000' },
+    rows: { type: 'string', default: '20k' },
+  },
 });
+const startedAtMs = performance.now();
 const report = await chaos({
   seconds: Number(values.seconds),
-  killEveryMs: Number(values['kill-every']),
-  onKill: (name) => console.log(`kill -9 ${name}`),
+  everyMs: Number(values.every),
+  rows: values.rows === '3m' ? '3m' : '20k',
+  onBlow: (name) => console.log(`${((performance.now() - startedAtMs) / 1000).toFixed(1).padStart(6)} s  ${name}`),
 });
-console.log(`${report.entryCount} offsets of transactions, ${report.plainCount} plain records`);
-console.table(
-  Object.fromEntries(
-    Object.entries(report.kills).map(([name, kills]) => [name, { kills, 'own exits': report.exits[name] }]),
-  ),
-);
-for (const problem of report.problems) console.error(`WRONG: ${problem}`);
-console.log(report.problems.length === 0 ? 'nothing lost, nothing doubled, every result right' : 'FAILED');
+print(report);
 process.exitCode = report.problems.length === 0 ? 0 : 1;
+
+function print({ blows, ownEnds, counts, problems }: ChaosReport): void {
+  console.log();
+  for (const [name, count] of Object.entries(blows)) console.log(`${String(count).padStart(9)}  ${name}`);
+  for (const [name, { count, last }] of Object.entries(ownEnds)) {
+    console.log(`${String(count).padStart(9)}  ${name} ended by itself, last: ${last}`);
+  }
+  console.log();
+  for (const [name, count] of Object.entries(counts)) {
+    console.log(`${count.toLocaleString('en-US').padStart(9)}  ${name} checked`);
+  }
+  for (const problem of problems) console.error(`WRONG: ${problem}`);
+  console.log(problems.length === 0 ? '\nnothing lost, nothing doubled, every result right' : '\nFAILED');
+}

@@ -6,12 +6,21 @@ export interface Entry {
   readonly isAborted: boolean;
 }
 
+/** A number of one run of the idempotent writer: a new run counts from 0 again, as it cannot fence the last one. */
+export interface PlainEntry {
+  readonly run: string;
+  readonly n: number;
+}
+
+/** Small segments: they are rolled and reopened many times in a run. */
+const config = { 'segment.bytes': 1 << 20 };
+
 /** Written in transactions, some of them aborted. Number n goes to partition n mod 3. */
 export const entries: Topic<string, Entry, 'chaos-entries'> = topic('chaos-entries', {
   key: string,
   value: json<Entry>(),
   numPartitions: 3,
-  config: { 'segment.bytes': 1 << 20 },
+  config,
 });
 
 /** What the copiers made of it, exactly once. */
@@ -19,13 +28,13 @@ export const copies: Topic<string, Entry, 'chaos-copies'> = topic('chaos-copies'
   key: string,
   value: json<Entry>(),
   numPartitions: 3,
-  config: { 'segment.bytes': 1 << 20 },
+  config,
 });
 
-/** Written by an idempotent producer without transactions. */
-export const plain: Topic<string, Entry, 'chaos-plain'> = topic('chaos-plain', {
+/** Written by an idempotent producer without transactions. Number n goes to partition n mod 3. */
+export const plain: Topic<string, PlainEntry, 'chaos-plain'> = topic('chaos-plain', {
   key: string,
-  value: json<Entry>(),
+  value: json<PlainEntry>(),
   numPartitions: 3,
-  config: { 'segment.bytes': 1 << 20 },
+  config,
 });
