@@ -68,6 +68,7 @@ export class AppRunner {
   readonly #views: ViewSurroundings;
   readonly #globalTables = new Map<string, GlobalTable>();
   readonly #transactionalId: string;
+  readonly #groupInstanceId: string | undefined;
   readonly #releaseSlot: () => void;
   #cluster: StreamsCluster | undefined;
   #partitionCounts: ReadonlyMap<string, number> = new Map();
@@ -113,7 +114,8 @@ export class AppRunner {
     const { cluster, groupInstanceId } = options;
     const isEmbedded = typeof cluster === 'object' && 'dial' in cluster;
     const taken = isEmbedded && groupInstanceId === undefined ? takeSlot(cluster, this.#applicationId) : undefined;
-    const instance = groupInstanceId ?? (taken === undefined ? uuid(this.#platform.random) : `embedded-${taken.slot}`);
+    this.#groupInstanceId = groupInstanceId ?? (taken === undefined ? undefined : `embedded-${taken.slot}`);
+    const instance = this.#groupInstanceId ?? uuid(this.#platform.random);
     this.#transactionalId = `${this.#applicationId}-${instance}`;
     this.#releaseSlot = taken?.release ?? (() => {});
   }
@@ -185,7 +187,11 @@ export class AppRunner {
   async #prepare(): Promise<void> {
     const { cluster, replicationFactor = -1 } = this.#options;
     await this.#retrying(async () => {
-      const client = await Client.connect(cluster, { clientId: this.#applicationId, platform: this.#platform });
+      const client = await Client.connect(cluster, {
+        clientId: this.#applicationId,
+        platform: this.#platform,
+        metadataMaxAgeMs: this.#options.metadataMaxAgeMs,
+      });
       if (this.#closing.signal.aborted) return await client.close();
       this.#cluster = clusterOf(client, { transactionTimeoutMs: this.#transactionTimeoutMs });
     });
@@ -222,7 +228,8 @@ export class AppRunner {
           bufferedRecordsPerPartition: this.#options.bufferedRecordsPerPartition ?? 1000,
           cacheMaxBytes: this.#options.statestoreCacheMaxBytes ?? 128 * 1024 * 1024,
           maxTaskIdleMs: this.#options.maxTaskIdleMs ?? 0,
-          groupInstanceId: this.#options.groupInstanceId,
+          groupInstanceId: this.#groupInstanceId,
+          leaveOnClose: this.#options.groupInstanceId === undefined,
           sessionTimeoutMs: this.#options.sessionTimeoutMs,
           clock: this.#clock,
           wallClock:

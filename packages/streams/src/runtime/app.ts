@@ -41,6 +41,8 @@ export interface StreamsOptions {
   readonly groupInstanceId?: string | undefined;
   /** After this long without a sign of life an instance counts as dead, and its tasks move. Default 45 000. */
   readonly sessionTimeoutMs?: number | undefined;
+  /** How often it is looked for sources that are new (of a pattern), gone, or have grown. Default 300 000. */
+  readonly metadataMaxAgeMs?: number | undefined;
   /** The wall clock, for timers and idle windows. Default: the platform's. */
   readonly scheduler?: SchedulerLike | undefined;
   /** Aborting is `close()`. */

@@ -79,8 +79,12 @@ export function topicsOf(source: SubtopologySources, existing: Iterable<string>)
   return topics.sort();
 }
 
-/** A pattern must match the whole name: `/orders/` is not meant to take `orders-dead-letters` in. */
+/**
+ * A pattern must match the whole name: `/orders/` is not meant to take `orders-dead-letters` in. Repartition topics and changelogs
+ * are no one's source but their app's.
+ */
 export function matches(pattern: RegExp, topic: string): boolean {
+  if (topic.endsWith('-repartition') || topic.endsWith('-changelog')) return false;
   return new RegExp(`^(?:${pattern.source})$`, pattern.flags.replace(/[gy]/g, '')).test(topic);
 }
 

@@ -14,6 +14,7 @@ export function checkOptions(plan: Plan, options: StreamsOptions): void {
   atLeast('maxTaskIdleMs', 0);
   atLeast('statestoreCacheMaxBytes', 0);
   atLeast('sessionTimeoutMs', 1);
+  atLeast('metadataMaxAgeMs', 1);
   atLeast('replicationFactor', -1);
   const oneOf = (name: 'processingGuarantee' | 'commit', choices: readonly string[]): void => {
     const value = options[name];

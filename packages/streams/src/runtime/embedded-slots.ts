@@ -1,7 +1,8 @@
 /**
  * Numbers for the instances of an app on an embedded broker. Only this process can reach such a broker in-process, so a number
- * that is free here is free at all, and the same numbers come again after a crash: the producer of a new run then ends at once
- * the transaction that the last one left open, instead of waiting for its timeout.
+ * that is free here is free at all, and the same numbers come again after a crash. So a new run takes up at once what the last
+ * one has left: its place in the group, where it is a static member, and its open transaction, which it ends. Neither has to
+ * wait for a timeout.
  */
 const slots = new WeakMap<object, Map<string, Set<number>>>();
 

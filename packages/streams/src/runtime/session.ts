@@ -36,6 +36,8 @@ export interface SessionOptions {
   readonly cacheMaxBytes: number;
   readonly maxTaskIdleMs: number;
   readonly groupInstanceId: string | undefined;
+  /** Whether closing gives the tasks to others at once. */
+  readonly leaveOnClose: boolean;
   readonly sessionTimeoutMs: number | undefined;
   /** Of the machine: intervals and slices. */
   readonly clock: Clock;
@@ -124,6 +126,7 @@ export class Session {
       autoOffsetReset: 'none',
       assignors: [streamsAssignor({ planHash: plan.hash, sources })],
       groupInstanceId: options.groupInstanceId,
+      leaveOnClose: options.leaveOnClose,
       sessionTimeoutMs: options.sessionTimeoutMs,
       heartbeatIntervalMs: Math.min(heartbeatIntervalMs, (options.sessionTimeoutMs ?? Infinity) / 3),
       onPartitionsAssigned: (partitions) => {
