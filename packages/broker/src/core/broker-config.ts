@@ -243,9 +243,9 @@ export const brokerConfigDefinitions: Readonly<Record<BrokerConfigName, ConfigDe
   'transaction.state.log.segment.bytes': int(100 * mib, 1, 'segment.bytes of __transaction_state, when it is made.'),
   'transaction.max.timeout.ms': int(15 * minuteMs, 1, 'Longest transaction timeout a producer may ask for.'),
   'transaction.abort.timed.out.transaction.cleanup.interval.ms': int(
-    10 * secondMs,
+    secondMs, // Kafka: 10 seconds, for which what a killed producer left open hides what others have committed since
     1,
-    'How often transactions past their timeout are looked for.',
+    'How often transactions past their timeout are looked for. (Kafka: 10000.)',
   ),
   'transaction.remove.expired.transaction.cleanup.interval.ms': int(
     hourMs,

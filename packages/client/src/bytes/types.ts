@@ -98,7 +98,10 @@ export interface BytesConsumerOptions {
   readonly isolationLevel: 'read_committed' | 'read_uncommitted';
   readonly autoOffsetReset: 'earliest' | 'latest' | 'none';
   readonly assignors?: readonly Assignor[] | undefined;
+  /** Static membership (KIP-345). */
   readonly groupInstanceId?: string | undefined;
+  /** Whether `close` leaves the group. Default: unless the membership is static. */
+  readonly leaveOnClose?: boolean | undefined;
   readonly sessionTimeoutMs?: number | undefined;
   readonly rebalanceTimeoutMs?: number | undefined;
   readonly heartbeatIntervalMs?: number | undefined;

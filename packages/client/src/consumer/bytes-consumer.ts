@@ -67,6 +67,7 @@ export class EngineBytesConsumer implements BytesConsumer {
       {
         groupId,
         groupInstanceId: options.groupInstanceId ?? null,
+        leavesOnClose: options.leaveOnClose ?? options.groupInstanceId === undefined,
         assignors: options.assignors ?? [cooperativeSticky],
         sessionTimeoutMs: options.sessionTimeoutMs ?? 45_000,
         rebalanceTimeoutMs: options.rebalanceTimeoutMs ?? 60_000,

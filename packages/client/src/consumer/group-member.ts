@@ -12,6 +12,7 @@ import type { Subscription } from './subscription.ts';
 export interface GroupMemberOptions {
   readonly groupId: string;
   readonly groupInstanceId: string | null;
+  readonly leavesOnClose: boolean;
   readonly assignors: readonly Assignor[];
   readonly sessionTimeoutMs: number;
   readonly rebalanceTimeoutMs: number;
@@ -91,7 +92,7 @@ export class GroupMember {
     this.#wakeStable?.();
   }
 
-  /** Leaves the group, unless the membership is static: then a restart within the session timeout moves nothing. */
+  /** Leaves the group, if it is to: a static member that stays is back within its session timeout, and nothing has moved. */
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
@@ -105,7 +106,7 @@ export class GroupMember {
       this.#owned = [];
       await this.#listener.revoked(owned);
     }
-    if (this.#memberId !== '' && this.#options.groupInstanceId === null) await this.#leave();
+    if (this.#memberId !== '' && this.#options.leavesOnClose) await this.#leave();
   }
 
   get #isClosing(): boolean {
@@ -307,8 +308,8 @@ export class GroupMember {
 
   /** Nobody waits for partitions of a member that has left. If the group cannot be told, its session runs out. */
   async #leave(): Promise<void> {
-    const { groupId } = this.#options;
-    const member = { memberId: this.#memberId, reason: 'the consumer is closed' };
+    const { groupId, groupInstanceId } = this.#options;
+    const member = { memberId: this.#memberId, groupInstanceId, reason: 'the consumer is closed' };
     // Not by the connection where a JoinGroup may still wait.
     const coordinator = new Coordinator(this.#cluster, this.#cluster.connections, 'group', groupId);
     try {

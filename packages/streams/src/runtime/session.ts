@@ -36,7 +36,7 @@ export interface SessionOptions {
   readonly cacheMaxBytes: number;
   readonly maxTaskIdleMs: number;
   readonly groupInstanceId: string | undefined;
-  /** Whether closing gives the tasks to others at once. */
+  /** Whether closing gives the tasks to others at once: unless the user has named the instance. */
   readonly leaveOnClose: boolean;
   readonly sessionTimeoutMs: number | undefined;
   /** Of the machine: intervals and slices. */
@@ -199,7 +199,8 @@ export class Session {
    * `groupInstanceId`: then the group's next answer says so, and this instance must not fence it in turn.
    */
   async #askGroup(): Promise<void> {
-    if (this.#options.groupInstanceId === undefined || this.#isAborted) return;
+    // A name that the app has chosen itself is nobody else's.
+    if (this.#options.leaveOnClose || this.#isAborted) return;
     const answered = this.#pumping.catch((error: unknown) => {
       if (isMillraceError(error, 'FENCED_INSTANCE_ID')) this.#failure = error;
     });
@@ -312,6 +313,7 @@ export class Session {
     await open.settled();
     open.isStale = false;
     await bringUpToDate(open, open.nextOffset, this.#restore);
+    await open.sendPositions(this.#restore.nowMs());
   }
 
   // ── Commits ──
@@ -367,11 +369,22 @@ export class Session {
       const endToEndMs = this.#sampledMs.map((timestampMs) => nowMs - timestampMs);
       this.#sampledMs = [];
       events.committed({ durationMs: this.#lastCommitDurationMs, endToEndMs });
+      this.#wakeForStale(runners);
       this.#evict();
       this.#purge();
     }
     this.#lastCommitMs = clock.monotonic();
     for (const read of this.#committedReads.splice(0)) read();
+  }
+
+  /** A far copy may turn out to be lost by the last commit of a burst: then it is mended now, not with the next record. */
+  #wakeForStale(runners: readonly TaskRunner[]): void {
+    for (const open of runners.flatMap(({ stores }) => stores)) {
+      if (open.backend === undefined) continue;
+      void open.answered.then(() => {
+        if (open.isStale) this.#wakeUp();
+      });
+    }
   }
 
   /** Keeps the caches in front of backends within their bytes, by the mean size of what they last wrote. */
