@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,6 +49,26 @@ it('lists names by code unit, renames over a file, removes folders', () => {
   files.makeDirectory(join(directory, 'x/y/z'));
   files.remove(join(directory, 'x'));
   expect(files.list(directory)).toEqual(['10', '9', 'B', 'b', 'ä']);
+});
+
+it.runIf(process.platform === 'linux')('takes a lock from an owner that was killed and is not buried yet', async () => {
+  const path = join(directory, '.lock');
+  // The shell does not wait for its child, which it only starts; so the child stays a zombie until the shell ends.
+  const script =
+    'sleep 60 & child=$!; cat /proc/$child/stat; cat /proc/sys/kernel/random/boot_id; kill -9 $child; exec sleep 60';
+  const parent = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore'] });
+  let printed = '';
+  for await (const chunk of parent.stdout) {
+    printed += String(chunk);
+    if (printed.split('\n').length === 3) break;
+  }
+  const [stat, boot] = printed.split('\n') as [string, string];
+  const pid = Number(stat.split(' ')[0]);
+  writeFileSync(path, `${pid} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}@${boot}\n`);
+  // SIGKILL takes its time: until then the owner lives, and the lock is its own.
+  let lock = files.lock(path);
+  while (lock === undefined) lock = files.lock(path);
+  parent.kill();
 });
 
 it('gives a lock to one owner, and takes it from a dead one', () => {

@@ -207,12 +207,17 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Clock ticks from boot to the start of the process, and the boot's id: field 22 of /proc/PID/stat. Linux only. */
+/**
+ * Clock ticks from boot to the start of the process, and the boot's id: field 22 of /proc/PID/stat. Linux only. `dead`: it was
+ * killed, and its parent has not taken note (in a container without an init, nobody may ever).
+ */
 function startOf(pid: number): string | undefined {
   try {
     const line = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
+    if (fields[0] === 'Z' || fields[0] === 'X') return 'dead';
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
-    return `${line.slice(line.lastIndexOf(')') + 2).split(' ')[19]}@${boot}`;
+    return `${fields[19]}@${boot}`;
   } catch {
     return undefined;
   }

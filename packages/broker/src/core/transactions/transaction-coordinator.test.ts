@@ -458,16 +458,16 @@ describe('verification', () => {
 });
 
 describe('time', () => {
-  it('aborts transactions past their timeout at the next look, every ten seconds, and fences their producer', async () => {
+  it('aborts transactions past their timeout at the next look, every second, and fences their producer', async () => {
     const bench = await TransactionBench.open();
     await bench.init({ timeoutMs: 10_000 });
     await bench.clock.advance(1);
     await bench.add(producer, [0]);
     await bench.clock.advance(9_999); // 10,000: not past it
     expect(bench.partitions.written).toEqual([]);
-    await bench.clock.advance(9_999);
+    await bench.clock.advance(999);
     expect(bench.partitions.written).toEqual([]);
-    await bench.clock.advance(1); // 20,000
+    await bench.clock.advance(1); // 11,000
     expect(bench.partitions.written).toEqual(['orders-0 abort 7/1']);
     expect(bench.states).toEqual(['Empty', 'Ongoing', 'PrepareAbort', 'CompleteAbort']);
     expect(await bench.end(producer, 'commit')).toBe('PRODUCER_FENCED');
