@@ -1,5 +1,14 @@
 import { Client } from '@millrace/client';
-import { delay, isMillraceError, nodePlatform, uuid, type Clock, type Platform } from '@millrace/platform';
+import {
+  delay,
+  isMillraceError,
+  nodePlatform,
+  silentLogger,
+  uuid,
+  type Clock,
+  type Logger,
+  type Platform,
+} from '@millrace/platform';
 import { Observable, ReplaySubject, Subject } from 'rxjs';
 import { placeOf } from '../dsl/handles.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -55,6 +64,7 @@ export class AppRunner {
   readonly #applicationId: string;
   readonly #platform: Platform;
   readonly #clock: Clock;
+  readonly #logger: Logger;
   readonly #createTask: CreateTask;
   /** Whoever comes late hears of the last one, also after the end. */
   readonly #state = new ReplaySubject<StreamsState>(1);
@@ -75,7 +85,10 @@ export class AppRunner {
   #globalReader: ChangelogReader | undefined;
   #session: Session | undefined;
   #isPaused = false;
-  #lastProgressMs: number;
+  /** When a commit or a restore last went on. */
+  #lastProgressMs = -Infinity;
+  /** Since when nothing has gone on, and something has failed. */
+  #troubleSinceMs: number | undefined;
   #ended: Promise<void> | undefined;
   #cancelPlanCheck: (() => void) | undefined;
 
@@ -87,7 +100,7 @@ export class AppRunner {
     this.#applicationId = options.applicationId ?? plan.applicationId;
     this.#platform = options.platform ?? nodePlatform();
     this.#clock = this.#platform.clock;
-    this.#lastProgressMs = this.#clock.monotonic();
+    this.#logger = options.logger ?? silentLogger;
     this.#metrics = new AppMetrics(this.#applicationId, () => this.#clock.monotonic());
     this.#observations = new Observations(() => this.#session?.tasks.openTasks() ?? []);
     this.#reflection = new Reflection({
@@ -245,10 +258,12 @@ export class AppRunner {
       } catch (error) {
         this.#observations.rolledBack();
         this.#cancelPlanCheck?.();
+        if (this.#lastProgressMs > startedMs) this.#troubleSinceMs = undefined;
         if (this.#closing.signal.aborted || !isRecoverable(error) || this.#isStuck()) throw error;
+        failures = this.#lastProgressMs > startedMs ? 0 : failures + 1;
+        this.#logger.warn({ error, applicationId: this.#applicationId }, 'The app begins again at its last commit.');
         this.#metrics.recovered();
         this.#setState('REBALANCING');
-        failures = this.#lastProgressMs > startedMs ? 0 : failures + 1;
         await delay(this.#clock, Math.min(100 * 2 ** failures, 10_000), this.#closing.signal);
       } finally {
         this.#session = undefined;
@@ -300,16 +315,21 @@ export class AppRunner {
     for (let attempt = 0; ; attempt++) {
       this.#closing.signal.throwIfAborted();
       try {
-        return await work();
+        await work();
+        this.#troubleSinceMs = undefined;
+        return;
       } catch (error) {
         if (!isMillraceError(error) || !error.retriable || this.#isStuck()) throw error;
+        this.#logger.warn({ error, applicationId: this.#applicationId }, 'The cluster does not answer yet.');
         await delay(this.#clock, Math.min(100 * 2 ** attempt, 5000), this.#closing.signal);
       }
     }
   }
 
+  /** Something has failed again, and for too long nothing has gone on. */
   #isStuck(): boolean {
-    return this.#clock.monotonic() - this.#lastProgressMs > taskTimeoutMs;
+    this.#troubleSinceMs ??= this.#clock.monotonic();
+    return this.#clock.monotonic() - this.#troubleSinceMs > taskTimeoutMs;
   }
 
   /** @throws {IncompatiblePlanError} the group has positions of another plan */

@@ -1,7 +1,6 @@
-import type { ConsumerRecord } from '@millrace/client';
+import type { Cluster, ConsumerRecord } from '@millrace/client';
+import type { Logger, Platform } from '@millrace/platform';
 import type { Observable, SchedulerLike } from 'rxjs';
-import type { Cluster } from '@millrace/client';
-import type { Platform } from '@millrace/platform';
 import type { KStream } from '../dsl/kstream.ts';
 import { planOf, type Topology } from '../plan/topology.ts';
 import type { StoreBackend, Stored } from '../stores.ts';
@@ -47,6 +46,8 @@ export interface StreamsOptions {
   readonly scheduler?: SchedulerLike | undefined;
   /** Aborting is `close()`. */
   readonly signal?: AbortSignal | undefined;
+  /** Is told when the app begins again at its last commit, and why. Default: silent. */
+  readonly logger?: Logger | undefined;
   /** Clock, randomness and network. Default: the machine's. */
   readonly platform?: Platform | undefined;
 }

@@ -133,6 +133,7 @@ describe.each([
         await second.running;
         await expectOutput(client, 120);
         await second.close();
+        expect(store.entryCount).toBe(3 * keys.length + keys.length); // users, sums, and two windows of each key
       });
     }
     await Promise.all(dead);

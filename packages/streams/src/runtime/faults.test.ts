@@ -69,6 +69,7 @@ describe('an app goes on', () => {
       await producer.send(input, records(200, 100));
       await expectEachOnce(client, 300);
       await app.close();
+      await expect(app.done).resolves.toBeUndefined();
       await client.close();
       await broker.close();
     } finally {

@@ -116,13 +116,6 @@ export async function prepareTopics(
   return existing;
 }
 
-/** Topics that the plan writes to by name; those that a function chooses are not known before. */
-export function outputTopicsOf(plan: Plan): readonly string[] {
-  return plan.nodes.flatMap((node) =>
-    node.kind === 'to' && typeof node.topic !== 'function' ? [node.topic.name] : [],
-  );
-}
-
 function sourceTopicsOf(
   plan: Plan,
   subtopology: Subtopology,

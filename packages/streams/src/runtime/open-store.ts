@@ -21,6 +21,8 @@ export class OpenStore {
   isStale = false;
   /** The store reads through its backend already. */
   isAttached = false;
+  /** Of the inputs, as of the last commit. */
+  #positions: StoreCommit['positions'] = [];
   /** Of the last commit sent to the backend. Never rejects. */
   #pending: Promise<void> = Promise.resolve();
   #failure: unknown;
@@ -49,6 +51,7 @@ export class OpenStore {
   async sendCommit(nextOffset: number, positions: StoreCommit['positions'], nowMs: number): Promise<void> {
     if (this.backend === undefined) return;
     await this.settled();
+    this.#positions = positions;
     const taken = this.store.takeCommit();
     const prevOffset = this.nextOffset;
     // Where nothing was written the positions go on alone: who waits for one of them waits for an input, not for a change.
@@ -70,6 +73,26 @@ export class OpenStore {
       streamTimeMs: taken.streamTimeMs,
     };
     this.#pending = this.#apply(commit, () => this.store.release(taken));
+  }
+
+  /**
+   * After a replay, which knows nothing of inputs: tells the backend which positions its data reflects, for those who wait for one.
+   * @param positions default: those of the last commit
+   */
+  async sendPositions(nowMs: number, positions: StoreCommit['positions'] = this.#positions): Promise<void> {
+    this.#positions = positions;
+    if (this.backend === undefined || positions.length === 0) return;
+    const { epoch, nextOffset } = this;
+    const nothing = { writes: [], offsets: [], expireBeforeMs: -Infinity };
+    const range = { epoch, prevOffset: nextOffset, nextOffset };
+    const { streamTimeMs } = this.store;
+    this.#pending = this.#apply({ ...range, ...nothing, positions, timestampMs: nowMs, streamTimeMs }, () => undefined);
+    await this.settled();
+  }
+
+  /** Resolves when the last commit is answered, well or not: `isStale` then tells. */
+  get answered(): Promise<void> {
+    return this.#pending;
   }
 
   /** About what an entry takes in the cache: a decoded object is some times its bytes, and has its place in a map. */

@@ -108,6 +108,12 @@ export async function fillStores(
       } else if (committedEnd !== undefined && committedEnd < open.epoch) {
         corrections = await restoreUpTo(open, committedEnd, open.epoch, around);
       } else await bringUpToDate(open, open.epoch, around);
+      const positions = opening.inputs.map(({ topic, partition, queue }) => ({
+        topic,
+        partition,
+        offset: queue.position,
+      }));
+      if (corrections.length === 0) await open.sendPositions(around.nowMs(), positions);
       await open.store.open();
       return { open, corrections };
     }),

@@ -69,6 +69,8 @@ const sliceMs = 10;
 /** Input of an internal topic that is processed is deleted so often; Kafka Streams' `repartition.purge.interval.ms`. */
 const purgeIntervalMs = 30_000;
 
+/** What slow commits may stretch the interval to. */
+const maxStretchedIntervalMs = 1_000;
 /** Heartbeats tell of rebalances: a third of Kafka's default, so that a new instance has its share a second or two after its start. */
 const heartbeatIntervalMs = 1_000;
 /** How long an aborted session waits for its consumer to leave and its transaction to be aborted. */
@@ -339,11 +341,11 @@ export class Session {
   }
 
   /**
-   * The interval, and at least nine times what the last commit took: so that commits cost a tenth of the time at most, and batches
-   * grow with the load.
+   * The interval, or longer while commits are slow: so that they cost a tenth of the time, and batches grow with the load. Never
+   * more than a second for that reason, as an open transaction has a timeout.
    */
   get #commitDelayMs(): number {
-    return Math.max(this.#options.commitIntervalMs, 9 * this.#lastCommitDurationMs);
+    return Math.max(this.#options.commitIntervalMs, Math.min(9 * this.#lastCommitDurationMs, maxStretchedIntervalMs));
   }
 
   async #commit(opening: readonly OpeningTask[] = []): Promise<void> {
