@@ -35,7 +35,7 @@ export async function feedFlights(client: Client, data: FlightData, options: Fee
   const numPartitions = flights.numPartitions!;
   const alreadySent = await countsThatMatch(client, data, numPartitions);
   await using producer = client.producer({ compressionType: 'lz4', lingerMs: 5 });
-  const seen = new Array<number>(numPartitions).fill(0);
+  const seen = Array.from({ length: numPartitions }, () => 0);
   const underWay = new Set<Promise<unknown>>();
   let failure: unknown;
   const { rowsPerSecond = Number.POSITIVE_INFINITY } = options;
@@ -82,11 +82,11 @@ export class MismatchedFeedError extends Error {
 
 /** How many rows each partition holds, having checked that the last of them is the row that belongs there. */
 async function countsThatMatch(client: Client, data: FlightData, numPartitions: number): Promise<readonly number[]> {
-  const counts = new Array<number>(numPartitions).fill(0);
+  const counts = Array.from({ length: numPartitions }, () => 0);
   for (const { partition, offset } of await client.admin.listOffsets(flights.name, 'latest'))
     counts[partition] = offset;
-  const lastRows = new Array<number>(numPartitions).fill(-1);
-  const seen = new Array<number>(numPartitions).fill(0);
+  const lastRows = Array.from({ length: numPartitions }, () => -1);
+  const seen = Array.from({ length: numPartitions }, () => 0);
   for (let index = 0; index < data.length; index++) {
     const partition = partitionOf(data.at(index).origin, numPartitions);
     if (++seen[partition]! === counts[partition]!) lastRows[partition] = index;

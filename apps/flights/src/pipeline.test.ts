@@ -25,7 +25,7 @@ it('gives for every airport and day what plain code makes of the file', { timeou
 
   const result = await readResult(client);
   expect(result.size).toBe(6901);
-  expect(Object.fromEntries([...result].toSorted())).toEqual(Object.fromEntries([...expected.rows].toSorted()));
+  expect(Object.fromEntries(result)).toEqual(Object.fromEntries(expected.rows));
   expect(Object.values(Object.fromEntries(result)).reduce((sum, row) => sum + row.flights, 0)).toBe(20_000);
 });
 

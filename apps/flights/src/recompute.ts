@@ -17,7 +17,7 @@ export interface Recomputed {
  */
 export async function recompute(data: FlightData): Promise<Recomputed> {
   const names = new Map((await readAirports()).map(({ iata, name }) => [iata, name]));
-  const streamTimeMs = new Array<number>(flights.numPartitions!).fill(-1);
+  const streamTimeMs = Array.from({ length: flights.numPartitions! }, () => -1);
   const sums = new Map<string, { name: string; flights: number; delayMinutes: number; delayed: number }>();
   const late: NamedFlight[] = [];
   for (let index = 0; index < data.length; index++) {

@@ -35,5 +35,5 @@ it('runs the flights pipeline exactly once on Apache Kafka, with a change of ins
   }
   await second.close();
   const result = await readResult(client);
-  expect(Object.fromEntries([...result].toSorted())).toEqual(Object.fromEntries([...expected.rows].toSorted()));
+  expect(Object.fromEntries(result)).toEqual(Object.fromEntries(expected.rows));
 });

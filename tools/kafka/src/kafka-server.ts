@@ -15,8 +15,14 @@ export class KafkaServer {
   readonly #process: ChildProcess;
   readonly #directory: string;
 
-  /** Resolves when the broker takes connections: about 4 seconds. */
-  static async start(properties: Readonly<Record<string, string | number>> = {}): Promise<KafkaServer> {
+  /**
+   * Resolves when the broker takes connections: about 4 seconds.
+   * @param options `jvmOptions`: the default is for a quick start; what runs long is slow with it
+   */
+  static async start(
+    properties: Readonly<Record<string, string | number>> = {},
+    options: { readonly jvmOptions?: readonly string[] | undefined } = {},
+  ): Promise<KafkaServer> {
     const classPath = await kafkaClassPath();
     const directory = mkdtempSync(join(tmpdir(), 'millrace-kafka-'));
     const dataDirectory = join(directory, 'data');
@@ -48,7 +54,8 @@ export class KafkaServer {
     );
     await java(classPath, 'kafka.tools.StorageTool', ['format', '-t', clusterId, '--standalone', '-c', config]);
     const output = openSync(join(directory, 'kafka.log'), 'a');
-    const child = spawn('java', ['-Xmx512m', '-XX:TieredStopAtLevel=1', '-cp', classPath, 'kafka.Kafka', config], {
+    const jvmOptions = options.jvmOptions ?? ['-Xmx512m', '-XX:TieredStopAtLevel=1'];
+    const child = spawn('java', [...jvmOptions, '-cp', classPath, 'kafka.Kafka', config], {
       stdio: ['ignore', output, output],
     });
     closeSync(output);

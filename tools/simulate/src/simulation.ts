@@ -91,7 +91,9 @@ class Simulation {
     return {
       seed: this.#seed,
       violations:
-        failure === undefined ? violations(this.#history, records) : [String((failure as Error).stack ?? failure)],
+        failure === undefined
+          ? violations(this.#history, records)
+          : [(failure as Error).stack ?? (failure as Error).message],
       events: this.#events,
       sentCount: this.#history.sent.length,
       acknowledgedCount: acknowledged.length,

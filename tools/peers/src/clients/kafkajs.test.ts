@@ -45,7 +45,7 @@ describe('kafkajs', { timeout: 60_000 }, () => {
     expect(await admin.createTopics({ topics: [{ topic: 'made' }] })).toBe(false);
     await admin.createPartitions({ topicPartitions: [{ topic: 'made', count: 5 }] });
     const { topics } = await admin.fetchTopicMetadata({ topics: ['made'] });
-    expect(topics[0]!.partitions.map(({ partitionId }) => partitionId).toSorted()).toEqual([0, 1, 2, 3, 4]);
+    expect(new Set(topics[0]!.partitions.map(({ partitionId }) => partitionId))).toEqual(new Set([0, 1, 2, 3, 4]));
     const { resources } = await admin.describeConfigs({
       includeSynonyms: false,
       resources: [{ type: 2, name: 'made' }],
