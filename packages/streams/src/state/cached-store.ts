@@ -337,6 +337,9 @@ export class CachedStore implements StateStore {
   /** Fetches what is wanted. False: the backend is behind. */
   async prefetch(): Promise<boolean> {
     const keys = [...this.#wanted.values()];
+    // A window that this batch opens it may also close: nobody could have asked for it whole. It is empty there, or nearly.
+    if (this.#isTimed)
+      for (const { startMs } of keys) if (!this.#segments.has(startMs)) this.#wantedWindows.add(startMs);
     const windows = [...this.#wantedWindows];
     this.#wanted.clear();
     this.#wantedWindows.clear();
