@@ -53,6 +53,7 @@ describe.runIf(available('redis'))('an app with its state in Redis', () => {
     const total = 3000;
     let app = start(counting());
     await app.running;
+    await using totals = await view(); // it outlives what happens to Redis
     let last = await producer.send(words, { key: 'k0', value: { n: 0 } });
     for (let n = 1; n < total; n++) {
       last = await producer.send(words, { key: keys[n % keys.length]!, value: { n } });
@@ -66,8 +67,6 @@ describe.runIf(available('redis'))('an app with its state in Redis', () => {
     }
     await using ended = app;
     await ended.running;
-
-    await using totals = await view();
     const key = keys[(total - 1) % keys.length]!;
     expect((await totals.get(key, { after: last, timeoutMs: 15_000 })).value).toBe(total / keys.length);
     const outputs = new Map<string, number[]>(keys.map((name) => [name, []]));
