@@ -99,23 +99,19 @@ function internalTopics(
       subtopology: subtopologies.findIndex(({ nodes: ids }) => ids.includes(node.id)),
     });
   }
-  for (const { changelog, kind, windowMs, retentionMs, subtopology } of stores) {
+  for (const { changelog, subtopology } of stores) {
     if (changelog.kind !== 'changelog') continue;
-    const isTimed = kind === 'window' || kind === 'join';
     topics.push({
       topic: changelog as TopicRef & { readonly kind: 'changelog' },
       numPartitions: undefined,
-      config: isTimed
-        ? { 'cleanup.policy': 'compact,delete', 'retention.ms': String(windowMs + retentionMs + dayMs) }
-        : { 'cleanup.policy': 'compact' },
+      // Windows too: their store deletes them when stream time has passed them. Retention would go by the broker's clock, and
+      // take state of records of long ago while it is in use. (Kafka Streams: compact,delete.)
+      config: { 'cleanup.policy': 'compact' },
       subtopology,
     });
   }
   return topics;
 }
-
-/** Windows may be behind the broker's clock by this much before their changelog loses them, as in Kafka Streams. */
-const dayMs = 86_400_000;
 
 /**
  * Of what state hangs on: stores and internal topics with their encodings, and how they are spread over tasks. Functions, names

@@ -155,7 +155,7 @@ describe('a plan', () => {
       {
         topic: { kind: 'changelog', name: 'per-minute' },
         numPartitions: undefined,
-        config: { 'cleanup.policy': 'compact,delete', 'retention.ms': '86460000' },
+        config: { 'cleanup.policy': 'compact' },
         subtopology: 0,
       },
     ]);

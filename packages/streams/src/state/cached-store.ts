@@ -44,6 +44,8 @@ export class CachedStore implements StateStore {
   /** The greatest time that the changelog's records tell: beyond it stream time needs a record of its own. */
   #toldTimeMs = -1;
   #expiredBeforeMs = -Infinity;
+  /** Entries of windows that are gone, still to be deleted in the changelog. */
+  #expired: Entry[] = [];
   #taken: { writes: StoreWrite[]; offsets: number[]; entries: Entry[]; recordCount: number } = emptyCommit();
   readonly #ages: Heap<{ readonly entry: Entry; readonly atMs: number }> | null;
 
@@ -198,7 +200,8 @@ export class CachedStore implements StateStore {
       const startMs = this.#starts.shift()!;
       for (const entry of this.#segments.get(startMs)!.values()) {
         this.#entryCount--;
-        entry.isDirty = false; // never written: the changelog's own retention takes the rest
+        entry.isDirty = false; // never written
+        if (entry.isLogged) this.#expired.push(entry);
       }
       this.#segments.delete(startMs);
       this.#wholeWindows.delete(startMs);
@@ -219,6 +222,7 @@ export class CachedStore implements StateStore {
       const key = this.keyBytesOf(entry);
       const value = entry.value === undefined ? null : serde.serialize(entry.value, this.#valueContext);
       if (entry.timestampMs > this.#toldTimeMs) this.#toldTimeMs = entry.timestampMs;
+      entry.isLogged = value !== null;
       this.#append(this.#isTimed ? windowedChangelogKey(key, entry.startMs) : key, value, entry.timestampMs);
       if (this.#backend !== null) {
         entry.inFlight++;
@@ -230,6 +234,11 @@ export class CachedStore implements StateStore {
       }
     }
     this.#dirty.length = 0;
+    // Not left to the changelog's retention, which goes by the broker's clock: windows of long ago may be open in stream time.
+    for (const entry of this.#expired) {
+      this.#append(windowedChangelogKey(this.keyBytesOf(entry), entry.startMs), null, this.streamTimeMs);
+    }
+    this.#expired = [];
     if (this.streamTimeMs > this.#toldTimeMs && !this.#isSourceChangelog) {
       this.#toldTimeMs = this.streamTimeMs;
       const time = Buffer.allocUnsafe(8);
@@ -305,6 +314,7 @@ export class CachedStore implements StateStore {
     entry.timestampMs = timestampMs;
     entry.valueBytes = value === null ? null : Uint8Array.prototype.slice.call(value);
     entry.value = undefined;
+    entry.isLogged = value !== null;
     if (value === null) this.#remove(entry);
   }
 
@@ -380,6 +390,7 @@ export class CachedStore implements StateStore {
     const entry = new Entry(startMs, this.#decodeKey(key), key);
     if (stored !== null) {
       entry.valueBytes = stored.value;
+      entry.isLogged = true;
       entry.timestampMs = stored.timestampMs;
     }
     entry.usedIn = this.#batch;

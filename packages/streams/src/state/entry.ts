@@ -11,6 +11,8 @@ export class Entry {
   timestampMs = -1;
   /** Waits to be written to the changelog. */
   isDirty = false;
+  /** The changelog holds a value of it. */
+  isLogged = false;
   /** Its change waits to be passed on at the commit; `passedOn` is what those downstream know. */
   isPending = false;
   passedOn: unknown = undefined;
