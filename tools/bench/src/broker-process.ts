@@ -6,14 +6,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { firstLine } from './child.ts';
 
-/** A broker in a process of its own, as `millrace broker` starts it. */
-export interface BrokerProcess {
+/** A broker in a process of its own, as `millrace broker` starts it. Disposal ends it and deletes its data. */
+export interface BrokerProcess extends AsyncDisposable {
   readonly address: string;
   /** From spawn to the line that says it is ready. */
   readonly readyMs: number;
-  /** Resident memory, in MiB. */
+  /** Resident memory, in MiB, as Linux counts it. */
   residentMiB(): number;
-  stop(): Promise<void>;
 }
 
 export async function startBroker(options: { readonly flush?: string | undefined } = {}): Promise<BrokerProcess> {
@@ -26,16 +25,19 @@ export async function startBroker(options: { readonly flush?: string | undefined
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const line = await firstLine(child);
+  const readyMs = performance.now() - startedMs;
   return {
     address: line.replace('listening on ', ''),
-    readyMs: performance.now() - startedMs,
+    readyMs,
     residentMiB() {
       const kib = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]);
       return kib / 1024;
     },
-    async stop() {
-      child.kill('SIGTERM');
-      if (child.exitCode === null) await once(child, 'exit');
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGTERM');
+        await once(child, 'exit');
+      }
       rmSync(data, { recursive: true, force: true });
     },
   };

@@ -11,11 +11,12 @@ export async function benchClient(options: BenchOptions): Promise<readonly Figur
     millrace: { produce: [], consume: [] },
     kafkajs: { produce: [], consume: [] },
   };
-  for (let run = 0; run < options.runs; run++) {
+  for (let run = 1; run <= options.runs; run++) {
     for (const library of ['millrace', 'kafkajs'] as const) {
-      const broker = await startBroker();
+      options.onStep?.(`run ${run} of ${options.runs}: ${library}`);
+      await using broker = await startBroker();
       for (const task of ['produce', 'consume'] as const) {
-        const result = await runChild<{ seconds: number }>('#client-load', {
+        const result = await runChild<{ seconds: number; count: number }>('#client-load', {
           library,
           task,
           address: broker.address,
@@ -24,9 +25,8 @@ export async function benchClient(options: BenchOptions): Promise<readonly Figur
           count,
           valueBytes: 200,
         } satisfies ClientLoad);
-        values[library][task].push(count / result.seconds);
+        values[library][task].push(result.count / result.seconds);
       }
-      await broker.stop();
     }
   }
   return (['produce', 'consume'] as const).map((task) => ({

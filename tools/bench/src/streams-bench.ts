@@ -1,9 +1,9 @@
 import { Client } from '@millrace/client';
-import { json, string, topic } from '@millrace/serde';
 import type { BenchOptions } from './broker-bench.ts';
 import { startBroker } from './broker-process.ts';
 import { runChild } from './child.ts';
 import type { PipelineLoad } from './load/pipeline.child.ts';
+import { countsOf, passing, spreadsOf, tickAt, ticks } from './load/ticks.ts';
 import type { Figure } from './report.ts';
 
 interface Measured {
@@ -16,8 +16,8 @@ interface Measured {
 export async function benchStreams(options: BenchOptions): Promise<readonly Figure[]> {
   const count = options.isSmoke ? 20_000 : 1_000_000;
   const rates = new Map<string, number[]>();
-  for (let run = 0; run < options.runs; run++) {
-    const broker = await startBroker();
+  for (let run = 1; run <= options.runs; run++) {
+    await using broker = await startBroker();
     await fill(broker.address, count);
     const cases: readonly Pick<PipelineLoad, 'pipeline' | 'guarantee'>[] = [
       { pipeline: 'stateless', guarantee: 'at_least_once' },
@@ -27,17 +27,22 @@ export async function benchStreams(options: BenchOptions): Promise<readonly Figu
       { pipeline: 'stateless by kafkajs', guarantee: 'at_least_once' },
     ];
     for (const [index, { pipeline, guarantee }] of cases.entries()) {
+      const name = `${pipeline}, ${guarantee}`;
+      options.onStep?.(`run ${run} of ${options.runs}: ${name}`);
+      const applicationId = `bench-${index}`;
       const result = await runChild<Measured>('#pipeline', {
         address: broker.address,
         pipeline,
         guarantee,
-        applicationId: `bench-${index}`,
+        applicationId,
         count,
       } satisfies PipelineLoad);
-      const name = `${pipeline}, ${guarantee}`;
+      const counted = await resultsOf(broker.address, pipeline, applicationId);
+      if (counted !== passing(count)) {
+        throw new Error(`${name}: results of ${counted} records, not of ${passing(count)}`);
+      }
       rates.set(name, [...(rates.get(name) ?? []), result.count / result.cpuSeconds]);
     }
-    await broker.stop();
   }
   const of = (name: string): number[] => rates.get(name)!;
   const unit = 'records/s/core';
@@ -73,30 +78,32 @@ export async function benchStreams(options: BenchOptions): Promise<readonly Figu
   ];
 }
 
-const ticks = topic('ticks', {
-  key: string,
-  value: json<{ symbol: string; bid: number; ask: number; venue: string }>(),
-  numPartitions: 4,
-  config: { 'retention.ms': -1 },
-});
-
-/** 1,000 symbols, 60 a second each, a tenth of them out of order by up to five seconds. */
 async function fill(address: string, count: number): Promise<void> {
   await using client = await Client.connect(address);
   await client.admin.createTopics([ticks]);
   const producer = client.producer();
-  const startMs = Date.UTC(2026, 0, 1);
   for (let first = 0; first < count; first += 5000) {
-    const records = [];
-    for (let n = first; n < Math.min(first + 5000, count); n++) {
-      const symbol = `SYM${(n * 7919) % 1000}`;
-      const lagMs = n % 10 === 0 ? (n * 31) % 5000 : 0;
-      records.push({
-        key: symbol,
-        value: { symbol, bid: 100 + (n % 50), ask: 100.5 + (n % 50), venue: n % 20 === 0 ? 'X' : 'NYSE' },
-        timestampMs: startMs + Math.floor(n / 60) - lagMs + 5000,
-      });
-    }
-    await producer.send(ticks, records);
+    const length = Math.min(5000, count - first);
+    await producer.send(
+      ticks,
+      Array.from({ length }, (_, i) => tickAt(first + i)),
+    );
   }
+}
+
+/** How many records the committed results stand for: a pipeline that lost some would be a fast one. */
+async function resultsOf(address: string, pipeline: PipelineLoad['pipeline'], applicationId: string): Promise<number> {
+  await using client = await Client.connect(address);
+  let count = 0;
+  if (pipeline === 'windowed count') {
+    const last = new Map<string, number>();
+    for await (const { key, value } of client.records(countsOf(applicationId), { to: 'end' }))
+      last.set(key, value.count);
+    for (const counted of last.values()) count += counted;
+  } else {
+    for await (const { value } of client.records(spreadsOf(applicationId), { to: 'end' })) {
+      if (value.spread === 0.5) count++;
+    }
+  }
+  return count;
 }

@@ -1,4 +1,4 @@
-/** One client library produces or consumes records of a size. Prints `{ seconds, cpuSeconds, count }`. */
+/** One client library produces or consumes records of a size. Prints `{ seconds, count }`: consuming, from the first batch's end on. */
 import { Client } from '@millrace/client';
 import { bytes, topic } from '@millrace/serde';
 import { Kafka, logLevel } from 'kafkajs';
@@ -14,23 +14,46 @@ export interface ClientLoad {
   readonly valueBytes: number;
 }
 
+interface Measured {
+  readonly seconds: number;
+  readonly count: number;
+}
+
 const load = childOptions<ClientLoad>();
 const value = Buffer.alloc(load.valueBytes, 'millrace ');
 /** Records given to the library at once, and such calls under way. */
 const recordsPerSend = 1000;
 const sendsUnderWay = 8;
 
+/** Joining the group and the first fetch are not what is measured: the clock starts when the first batch is done. */
+class ConsumeProgress {
+  #firstMs = 0;
+  #firstCount = 0;
+  #count = 0;
+
+  /** True: that was the last. */
+  add(count: number): boolean {
+    this.#count += count;
+    if (this.#firstCount === 0) {
+      this.#firstMs = performance.now();
+      this.#firstCount = count;
+    }
+    return this.#count >= load.count;
+  }
+
+  measured(): Measured {
+    return { seconds: (performance.now() - this.#firstMs) / 1000, count: this.#count - this.#firstCount };
+  }
+}
+
 const tasks = {
   millrace: { produce: produceByMillrace, consume: consumeByMillrace },
   kafkajs: { produce: produceByKafkajs, consume: consumeByKafkajs },
 };
-const cpuBefore = process.cpuUsage();
-const seconds = await tasks[load.library][load.task]();
-const cpu = process.cpuUsage(cpuBefore);
-console.log(JSON.stringify({ seconds, cpuSeconds: (cpu.user + cpu.system) / 1e6, count: load.count }));
+console.log(JSON.stringify(await tasks[load.library][load.task]()));
 process.exit(0);
 
-async function produceByMillrace(): Promise<number> {
+async function produceByMillrace(): Promise<Measured> {
   const contract = topic(load.topic, { value: bytes, numPartitions: load.numPartitions });
   await using client = await Client.connect(load.address);
   await client.admin.createTopics([contract]);
@@ -39,21 +62,20 @@ async function produceByMillrace(): Promise<number> {
   return await timed(() => producer.send(contract, records));
 }
 
-async function consumeByMillrace(): Promise<number> {
+async function consumeByMillrace(): Promise<Measured> {
   const contract = topic(load.topic, { value: bytes });
   await using client = await Client.connect(load.address);
   await using consumer = client.consumer({ groupId: `millrace-${process.pid}`, topics: [contract] });
-  let startedMs = 0;
-  let count = 0;
+  const progress = new ConsumeProgress();
   for await (const batch of consumer.batches()) {
-    if (count === 0) startedMs = performance.now();
+    let count = 0;
     for (const record of batch.records) count += record.value.length === load.valueBytes ? 1 : 0;
-    if (count >= load.count) break;
+    if (progress.add(count)) break;
   }
-  return (performance.now() - startedMs) / 1000;
+  return progress.measured();
 }
 
-async function produceByKafkajs(): Promise<number> {
+async function produceByKafkajs(): Promise<Measured> {
   const kafka = new Kafka({ brokers: [load.address], logLevel: logLevel.NOTHING });
   const admin = kafka.admin();
   await admin.connect();
@@ -62,32 +84,31 @@ async function produceByKafkajs(): Promise<number> {
   const producer = kafka.producer({ allowAutoTopicCreation: false });
   await producer.connect();
   const messages = Array.from({ length: recordsPerSend }, (_, i) => ({ value, partition: i % load.numPartitions }));
-  const seconds = await timed(() => producer.send({ topic: load.topic, messages, acks: -1 }));
+  const measured = await timed(() => producer.send({ topic: load.topic, messages, acks: -1 }));
   await producer.disconnect();
-  return seconds;
+  return measured;
 }
 
-async function consumeByKafkajs(): Promise<number> {
+async function consumeByKafkajs(): Promise<Measured> {
   const kafka = new Kafka({ brokers: [load.address], logLevel: logLevel.NOTHING });
   const consumer = kafka.consumer({ groupId: `kafkajs-${process.pid}`, maxWaitTimeInMs: 500 });
   await consumer.connect();
   await consumer.subscribe({ topic: load.topic, fromBeginning: true });
-  let startedMs = 0;
-  let count = 0;
+  const progress = new ConsumeProgress();
   await new Promise<void>((resolve) => {
     void consumer.run({
       eachBatch: ({ batch }) => {
-        if (count === 0) startedMs = performance.now();
+        let count = 0;
         for (const message of batch.messages) count += message.value?.length === load.valueBytes ? 1 : 0;
-        if (count >= load.count) resolve();
+        if (progress.add(count)) resolve();
         return Promise.resolve();
       },
     });
   });
-  return (performance.now() - startedMs) / 1000;
+  return progress.measured();
 }
 
-async function timed(send: () => Promise<unknown>): Promise<number> {
+async function timed(send: () => Promise<unknown>): Promise<Measured> {
   const startedMs = performance.now();
   const underWay = new Set<Promise<unknown>>();
   for (let sent = 0; sent < load.count; sent += recordsPerSend) {
@@ -96,5 +117,5 @@ async function timed(send: () => Promise<unknown>): Promise<number> {
     if (underWay.size >= sendsUnderWay) await Promise.race(underWay);
   }
   await Promise.all(underWay);
-  return (performance.now() - startedMs) / 1000;
+  return { seconds: (performance.now() - startedMs) / 1000, count: load.count };
 }
