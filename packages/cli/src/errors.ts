@@ -4,3 +4,19 @@ import { MillraceError } from '@millrace/platform';
 export class UsageError extends MillraceError {
   readonly code = 'USAGE';
 }
+
+/** `topic create` of one that is there. */
+export class TopicExistsError extends MillraceError {
+  readonly code = 'TOPIC_ALREADY_EXISTS';
+  constructor(topic: string) {
+    super(`There is a topic ${topic} already. Choose another name, or say --if-not-exists.`, { context: { topic } });
+  }
+}
+
+/** A group that nobody has joined, and that has committed nothing. */
+export class UnknownGroupError extends MillraceError {
+  readonly code = 'GROUP_ID_NOT_FOUND';
+  constructor(groupId: string) {
+    super(`There is no group ${groupId}. \`millrace group list\` has those there are.`, { context: { groupId } });
+  }
+}

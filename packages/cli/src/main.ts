@@ -5,7 +5,8 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 const program = new Command('millrace')
   .description('A Kafka-compatible broker and stream processing for Node.')
   .version('0.1.0')
-  .showHelpAfterError();
+  // A wrong command line reads as every other error does.
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'USAGE: ')) });
 
 const brokerOption = (): Option =>
   new Option('-b, --broker <host:port>', 'the broker, ours or Apache Kafka')
@@ -21,39 +22,51 @@ program
   .option('--port <n>', 'port to listen on, 0 for a free one', port, 9092)
   .option('--advertised <host:port>', 'what clients are told to connect to')
   .option('--http-port <n>', 'serve /metrics (Prometheus) and /health there', port)
-  .option('--flush <mode>', 'what acks=all waits for: commit, os, interval:MS', 'commit')
+  .option('--flush <mode>', 'what acks=all waits for: commit, os, interval:MS', flush, 'commit')
   .option('--config <file>', "JSON file of broker configs under Kafka's names")
-  .option('--log-level <level>', 'debug, info, warn, error, silent', 'warn')
+  .addOption(
+    new Option('--log-level <level>', 'what is logged to standard error')
+      .choices(['debug', 'info', 'warn', 'error', 'silent'])
+      .default('warn'),
+  )
   .action(async (options) => (await import('./commands/broker.ts')).runBroker(options));
 
 const topic = program.command('topic').description('list, create, describe, change and delete topics');
 topic
   .command('list')
+  .description('all topics, with how many offsets their partitions span')
   .addOption(brokerOption())
   .addOption(jsonOption())
   .option('--internal', 'also internal topics')
   .action(async (options) => (await import('./commands/topic.ts')).listTopics(options));
 topic
   .command('create <name>')
+  .description('make a topic')
   .addOption(brokerOption())
   .addOption(jsonOption())
   .option('-p, --partitions <n>', 'number of partitions (default: the cluster’s num.partitions)', positive)
   .option('-r, --replication-factor <n>', 'default: the cluster’s', positive)
   .option('-c, --config <name=value>', "a config under Kafka's name, such as cleanup.policy=compact", collect, [])
+  .option('--if-not-exists', 'leave a topic alone that is there, if its partitions are as many')
   .action(async (name, options) => (await import('./commands/topic.ts')).createTopic(name, options));
 topic
   .command('describe <name>')
+  .description('its partitions, leaders and offsets')
   .addOption(brokerOption())
   .addOption(jsonOption())
+  .option('--configs', 'its configs instead')
   .action(async (name, options) => (await import('./commands/topic.ts')).describeTopic(name, options));
 topic
   .command('alter <name>')
+  .description('add partitions, change configs')
   .addOption(brokerOption())
+  .addOption(jsonOption())
   .option('-p, --partitions <n>', 'more partitions', positive)
   .option('-c, --config <name=value>', 'sets a config; without a value, back to its default', collect, [])
   .action(async (name, options) => (await import('./commands/topic.ts')).alterTopic(name, options));
 topic
   .command('delete <names...>')
+  .description('delete topics and all that is in them')
   .addOption(brokerOption())
   .action(async (names, options) => (await import('./commands/topic.ts')).deleteTopics(names, options));
 
@@ -63,7 +76,11 @@ program
   .addOption(brokerOption())
   .option('-k, --key-separator <text>', 'what divides key from value on a line (default: no key)')
   .option('--tombstones', 'an empty value deletes the key')
-  .option('-z, --compression <type>', 'none, gzip, snappy, lz4, zstd', 'none')
+  .addOption(
+    new Option('-z, --compression <type>', 'of the batches')
+      .choices(['none', 'gzip', 'snappy', 'lz4', 'zstd'])
+      .default('none'),
+  )
   .option('--json', 'a line is a JSON object: {"key", "value", "headers", "timestampMs", "partition"}')
   .action(async (name, options) => (await import('./commands/produce.ts')).produce(name, options));
 
@@ -83,11 +100,13 @@ program
 const group = program.command('group').description('list, describe, reset and delete consumer groups');
 group
   .command('list')
+  .description('all consumer groups and their states')
   .addOption(brokerOption())
   .addOption(jsonOption())
   .action(async (options) => (await import('./commands/group.ts')).listGroups(options));
 group
   .command('describe <id>')
+  .description('how far a group is in each partition, and which member has it')
   .addOption(brokerOption())
   .addOption(jsonOption())
   .action(async (id, options) => (await import('./commands/group.ts')).describeGroup(id, options));
@@ -101,6 +120,7 @@ group
   .action(async (id, options) => (await import('./commands/group.ts')).resetGroup(id, options));
 group
   .command('delete <ids...>')
+  .description('delete groups that have no members, and what they have committed')
   .addOption(brokerOption())
   .action(async (ids, options) => (await import('./commands/group.ts')).deleteGroups(ids, options));
 
@@ -127,9 +147,22 @@ function positive(text: string): number {
   return value;
 }
 
+function flush(text: string): string {
+  if (!/^(commit|os|interval:[1-9]\d*)$/.test(text)) {
+    throw new InvalidArgumentError('commit, os, or interval:MS such as interval:50.');
+  }
+  return text;
+}
+
 function collect(text: string, before: readonly string[]): readonly string[] {
   return [...before, text];
 }
+
+// `millrace consume … | head`: the reader has seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
 
 try {
   await program.parseAsync();

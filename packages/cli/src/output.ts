@@ -27,14 +27,18 @@ export function output(
     rows(rows, columns) {
       if (rows.length === 0) return write('none');
       const isNumber = columns.map((column) => rows.every((row) => typeof row[column] === 'number'));
+      const lines = rows.map((row) => columns.map((column) => cell(row[column])));
       const table = new Table({
         head: columns.map(heading),
         colAligns: isNumber.map((number) => (number ? 'right' : 'left')),
-        style: { head: [], border: [] },
+        style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
         chars: plain,
+        colWidths: widths([columns.map(heading), ...lines]),
+        wordWrap: true,
+        wrapOnWordBoundary: false,
       });
-      for (const row of rows) table.push(columns.map((column) => cell(row[column])));
-      write(table.toString());
+      table.push(...lines);
+      write(table.toString().replaceAll(/ +$/gm, ''));
     },
     item(item) {
       const width = Math.max(...Object.keys(item).map((name) => heading(name).length));
@@ -42,6 +46,15 @@ export function output(
     },
     say: write,
   };
+}
+
+/** As wide as what they hold; where that is more than a hundred in all, the widest column is folded. */
+function widths(lines: readonly (readonly string[])[]): number[] {
+  const all = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
+  const widest = all.indexOf(Math.max(...all));
+  const excess = all.reduce((sum, width) => sum + width + gap.length, -gap.length) - maxColumns;
+  if (excess > 0) all[widest] = Math.max(minFoldedColumns, all[widest]! - excess);
+  return all;
 }
 
 function writeLine(line: string): void {
@@ -61,6 +74,10 @@ function cell(value: Row[string]): string {
       : String(value);
 }
 
+const maxColumns = 100;
+const minFoldedColumns = 10;
+const gap = '  ';
+
 // Columns apart by two spaces: what is printed can be cut with awk.
 const plain = {
   top: '',
@@ -77,5 +94,5 @@ const plain = {
   'mid-mid': '',
   right: '',
   'right-mid': '',
-  middle: ' ',
+  middle: gap,
 };

@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Broker, type BrokerOptions } from '@millrace/broker';
+import { PortInUseError } from '@millrace/platform';
 import { pino } from 'pino';
 import { UsageError } from '../errors.ts';
+import { loadZstd } from '../zstd.ts';
 
 export interface BrokerCommandOptions {
   readonly data: string;
@@ -25,6 +28,7 @@ export async function runBroker(options: BrokerCommandOptions): Promise<void> {
     stopping.abort();
   }
 
+  await loadZstd();
   let failure: Error | undefined;
   const broker = await Broker.open({
     data: options.data,
@@ -37,11 +41,15 @@ export async function runBroker(options: BrokerCommandOptions): Promise<void> {
       stopping.abort();
     },
   });
-  const http = options.httpPort === undefined ? undefined : await serveHttp(broker, options.host, options.httpPort);
-  process.stdout.write(`listening on ${broker.address}\n`);
-  if (!stopping.signal.aborted) await once(stopping.signal, 'abort');
-  http?.close();
-  await broker.close();
+  try {
+    const http = options.httpPort === undefined ? undefined : await serveHttp(broker, options.host, options.httpPort);
+    process.stdout.write(`listening on ${broker.address}\n`);
+    if (!stopping.signal.aborted) await once(stopping.signal, 'abort');
+    http?.close();
+    http?.closeAllConnections();
+  } finally {
+    await broker.close();
+  }
   if (failure !== undefined) throw failure; // the disk has failed: the exit code says so
 }
 
@@ -58,6 +66,7 @@ function readConfig(path: string): Record<string, string | number | boolean> {
   return parsed as Record<string, string | number | boolean>;
 }
 
+/** Says on standard error where it is, since port 0 is any: standard output has the broker's line alone. */
 function serveHttp(broker: Broker, host: string, port: number): Promise<Server> {
   const server = createServer((request, response) => {
     if (request.url === '/metrics') {
@@ -69,7 +78,13 @@ function serveHttp(broker: Broker, host: string, port: number): Promise<Server> 
     }
   });
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => resolve(server));
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(error.code === 'EADDRINUSE' ? new PortInUseError(host, port, error) : error);
+    });
+    server.listen(port, host, () => {
+      const { port: bound } = server.address() as AddressInfo;
+      process.stderr.write(`metrics at http://${host.includes(':') ? `[${host}]` : host}:${bound}/metrics\n`);
+      resolve(server);
+    });
   });
 }

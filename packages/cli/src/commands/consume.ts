@@ -1,6 +1,8 @@
 import { Client, type ConsumerRecord } from '@millrace/client';
 import { bytes, nullable, topic } from '@millrace/serde';
+import { UsageError } from '../errors.ts';
 import { timeOf } from '../time-of.ts';
+import { loadZstd } from '../zstd.ts';
 
 interface Options {
   readonly broker: string;
@@ -15,13 +17,19 @@ interface Options {
 
 type Incoming = ConsumerRecord<Uint8Array | null, Uint8Array | null>;
 
-/** Prints records until Ctrl-C, the end (`--exit`) or the count (`--max`). */
+/** Prints records until Ctrl-C, the end (`--exit`) or the count (`--max`). A group is left, not timed out. */
 export async function consume(names: readonly string[], options: Options): Promise<void> {
+  const from = options.from === 'earliest' || options.from === 'latest' ? options.from : timeOf(options.from, '--from');
+  if (options.group !== undefined) {
+    if (options.exit) throw new UsageError('--exit reads without a group: leave out --group, or stop with --max');
+    if (typeof from !== 'string') throw new UsageError('A group begins where it was: move it with `group reset --to`');
+  }
   const stopping = new AbortController();
   process.once('SIGINT', () => stopping.abort()).once('SIGTERM', () => stopping.abort());
   const contracts = names.map((name) => topic(name, { key: nullable(bytes), value: nullable(bytes) }));
   const isolationLevel = options.uncommitted ? 'read_uncommitted' : 'read_committed';
   const { signal } = stopping;
+  await loadZstd();
   await using client = await Client.connect(options.broker);
 
   let count = 0;
@@ -29,7 +37,7 @@ export async function consume(names: readonly string[], options: Options): Promi
     await using consumer = client.consumer({
       groupId: options.group,
       topics: contracts,
-      autoOffsetReset: options.from === 'latest' ? 'latest' : 'earliest',
+      autoOffsetReset: from === 'latest' ? 'latest' : 'earliest',
       isolationLevel,
       signal,
     });
@@ -39,7 +47,6 @@ export async function consume(names: readonly string[], options: Options): Promi
     }
     return;
   }
-  const from = options.from === 'earliest' || options.from === 'latest' ? options.from : timeOf(options.from, '--from');
   const to = options.exit ? ('end' as const) : undefined;
   await Promise.all(
     contracts.map(async (contract) => {

@@ -1,4 +1,5 @@
 import { Client } from '@millrace/client';
+import { UnknownGroupError } from '../errors.ts';
 import { output } from '../output.ts';
 import { timeOf } from '../time-of.ts';
 
@@ -19,18 +20,27 @@ export async function listGroups(options: Options): Promise<void> {
 export async function describeGroup(groupId: string, options: Options): Promise<void> {
   await using client = await Client.connect(options.broker);
   const [group] = await client.admin.describeConsumerGroups([groupId]);
-  const offsets = await client.admin.listConsumerGroupOffsets(groupId);
+  if (group!.state === 'Dead') throw new UnknownGroupError(groupId);
+  const committed = await client.admin.listConsumerGroupOffsets(groupId);
   const ownerOf = new Map<string, string>();
+  const untouched: { topic: string; partition: number; offset?: number; lagRecords?: number }[] = [];
   for (const member of group!.members) {
     for (const { topic, partition } of member.assignment) {
       ownerOf.set(`${topic}-${partition}`, `${member.clientId} (${member.host})`);
+      if (!committed.some((at) => at.topic === topic && at.partition === partition)) {
+        untouched.push({ topic, partition }); // assigned, and nothing committed yet
+      }
     }
   }
   const out = output(options);
-  if (!options.json) out.item({ group: groupId, state: group!.state, members: group!.members.length });
+  const head = { group: groupId, state: group!.state, members: group!.members.length };
+  const rows = [...committed, ...untouched].sort((a, b) =>
+    a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1,
+  );
+  if (!options.json || rows.length === 0) out.item(head);
   out.rows(
-    offsets.map(({ topic, partition, offset, lagRecords }) => ({
-      ...(options.json ? { group: groupId, state: group!.state } : {}),
+    rows.map(({ topic, partition, offset, lagRecords }) => ({
+      ...(options.json ? head : {}),
       topic,
       partition,
       offset,

@@ -7,23 +7,26 @@ interface Options {
   readonly broker: string;
   readonly keySeparator?: string;
   readonly tombstones?: boolean;
-  readonly compression: string;
+  readonly compression: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
   readonly json?: boolean;
 }
 
-const compressionTypes = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
 type Outgoing = OutgoingRecord<Uint8Array | null, Uint8Array | null>;
 
-/** Sends a record a line. Lines are sent as they come, so a slow source is not held back by a batch. */
+/** Sends a record a line. Lines are sent as they come, so a slow source is not held back by a batch. Ctrl-C sends what was read. */
 export async function produce(name: string, options: Options): Promise<void> {
-  const compressionType = compressionTypes.find((type) => type === options.compression);
-  if (compressionType === undefined) throw new UsageError(`--compression is one of ${compressionTypes.join(', ')}`);
+  const stopping = new AbortController();
+  process.once('SIGINT', () => stopping.abort()).once('SIGTERM', () => stopping.abort());
   const contract = topic(name, { key: nullable(bytes), value: nullable(bytes) });
   await using client = await Client.connect(options.broker);
-  await using producer = client.producer({ compressionType });
+  await using producer = client.producer({ compressionType: options.compression });
   let lineNumber = 0;
-  const { sentCount } = await producer.sendFrom(contract, records());
-  process.stderr.write(`${sentCount} records sent to ${name}\n`);
+  try {
+    const { sentCount } = await producer.sendFrom(contract, records(), { signal: stopping.signal });
+    process.stderr.write(`${sentCount} ${sentCount === 1 ? 'record' : 'records'} sent to ${name}\n`);
+  } finally {
+    process.stdin.destroy(); // after Ctrl-C nobody waits for its next line
+  }
 
   async function* records(): AsyncGenerator<Outgoing> {
     for await (const line of createInterface({ input: process.stdin })) {
@@ -42,28 +45,39 @@ function fromText(line: string, options: Options): Outgoing {
   };
 }
 
+/** As `consume --json` prints it, whose topic and offset do not count here. */
+const jsonFields = new Set(['key', 'value', 'headers', 'timestampMs', 'partition', 'topic', 'offset']);
+
 function fromJson(line: string, lineNumber: number): Outgoing {
+  const wrong = (what: string): UsageError => new UsageError(`Line ${lineNumber} ${what}`);
   let parsed: unknown;
   try {
     parsed = JSON.parse(line);
   } catch (error) {
-    throw new UsageError(`Line ${lineNumber} is not JSON: ${(error as Error).message}`);
+    throw wrong(`is not JSON: ${(error as Error).message}`);
   }
-  if (typeof parsed !== 'object' || parsed === null) throw new UsageError(`Line ${lineNumber} is not a JSON object`);
-  const record = parsed as {
-    key?: unknown;
-    value?: unknown;
-    headers?: Record<string, string>;
-    timestampMs?: number;
-    partition?: number;
-  };
+  if (!isObject(parsed)) throw wrong('is not a JSON object');
+  const unknown = Object.keys(parsed).find((name) => !jsonFields.has(name));
+  if (unknown !== undefined) throw wrong(`has a field ${unknown}: a record has ${[...jsonFields].join(', ')}`);
+  const { key, value, headers = {}, timestampMs, partition } = parsed;
+  if (!isObject(headers)) throw wrong('has headers that are no object of names and texts');
+  if (timestampMs !== undefined && !isCount(timestampMs)) throw wrong('has a timestampMs that is no whole number');
+  if (partition !== undefined && !isCount(partition)) throw wrong('has a partition that is no whole number');
   return {
-    key: toBytes(record.key),
-    value: toBytes(record.value),
-    headers: record.headers,
-    timestampMs: record.timestampMs,
-    partition: record.partition,
+    key: toBytes(key),
+    value: toBytes(value),
+    headers: Object.entries(headers).map(([name, header]) => [name, toBytes(header)] as const),
+    timestampMs,
+    partition,
   };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** Text as it is, null and absent as null, anything else as JSON. */

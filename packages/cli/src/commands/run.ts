@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { Client } from '@millrace/client';
 import { Streams, type StreamsOptions, type Topology } from '@millrace/streams';
 import { auditTime } from 'rxjs';
 import { UsageError } from '../errors.ts';
 import { output } from '../output.ts';
+import { loadZstd } from '../zstd.ts';
 
 interface Options {
   readonly broker: string;
@@ -26,13 +28,16 @@ const metricsEveryMs = 1000;
 export async function runPipeline(file: string, options: Options): Promise<void> {
   const { topology, options: own } = await load(file);
   if (options.describe !== undefined) {
-    process.stdout.write(`${topology.describe(formatOf(options.describe))}\n`);
+    process.stdout.write(`${topology.describe(formatOf(options.describe)).trimEnd()}\n`);
     return;
   }
   const stopping = new AbortController();
   process.once('SIGINT', () => stopping.abort()).once('SIGTERM', () => stopping.abort());
+  await loadZstd();
+  // An app that runs waits for a broker that is away. At the start, a wrong address is likelier.
+  await (await Client.connect(options.broker)).close();
   const out = output(options);
-  out.say(topology.describe('text'));
+  out.say(topology.describe('text').trimEnd());
   await using app = Streams.start(topology, {
     ...own,
     cluster: options.broker,
@@ -77,12 +82,18 @@ async function load(file: string): Promise<PipelineModule> {
         cause: error,
       });
     }
-    throw error;
+    throw new UsageError(`${file} cannot be loaded: ${String(error)}${placeOf(error)}`, { cause: error });
   }
   if (typeof module.topology?.describe !== 'function') {
     throw new UsageError(`${file} must export its plan as \`topology\` (what StreamsBuilder.build() returns)`);
   }
   return module as PipelineModule;
+}
+
+/** Where in the module: the first frame of its stack that is a file. */
+function placeOf(error: unknown): string {
+  const frame = error instanceof Error ? /file:\S+?:\d+(?::\d+)?/.exec(error.stack ?? '') : null;
+  return frame === null ? '' : ` (${frame[0]})`;
 }
 
 function formatOf(text: string | true): 'text' | 'json' | 'mermaid' {

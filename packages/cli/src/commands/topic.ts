@@ -1,6 +1,6 @@
 import { Client } from '@millrace/client';
 import type { TopicConfig } from '@millrace/serde';
-import { UsageError } from '../errors.ts';
+import { TopicExistsError, UsageError } from '../errors.ts';
 import { output } from '../output.ts';
 
 interface Options {
@@ -12,10 +12,15 @@ export async function listTopics(options: Options & { readonly internal?: boolea
   await using client = await Client.connect(options.broker);
   const names = await client.admin.listTopics({ listInternal: options.internal });
   const topics = names.length === 0 ? [] : await client.admin.describeTopics(names);
-  const rows = [];
-  for (const { name, partitions } of topics.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-    rows.push({ topic: name, partitions: partitions.length, records: await recordCount(client, name) });
-  }
+  const rows = await Promise.all(
+    topics
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      .map(async ({ name, partitions }) => ({
+        topic: name,
+        partitions: partitions.length,
+        records: await recordCount(client, name),
+      })),
+  );
   output(options).rows(rows, ['topic', 'partitions', 'records']);
 }
 
@@ -25,22 +30,27 @@ export async function createTopic(
     readonly partitions?: number;
     readonly replicationFactor?: number;
     readonly config: readonly string[];
+    readonly ifNotExists?: boolean;
   },
 ): Promise<void> {
+  const config = configOf(options.config) as TopicConfig;
   await using client = await Client.connect(options.broker);
-  await client.admin.createTopics([
-    {
-      name,
-      numPartitions: options.partitions,
-      replicationFactor: options.replicationFactor,
-      config: configOf(options.config) as TopicConfig,
-    },
-  ]);
+  if (!options.ifNotExists && (await client.admin.listTopics({ listInternal: true })).includes(name)) {
+    throw new TopicExistsError(name);
+  }
+  const { partitions: numPartitions, replicationFactor } = options;
+  await client.admin.createTopics([{ name, numPartitions, replicationFactor, config }]);
   await describe(client, name, options);
 }
 
-export async function describeTopic(name: string, options: Options): Promise<void> {
+export async function describeTopic(name: string, options: Options & { readonly configs?: boolean }): Promise<void> {
   await using client = await Client.connect(options.broker);
+  if (options.configs) {
+    const configs = Object.entries(await client.admin.describeConfigs(name));
+    const rows = configs.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([config, value]) => ({ config, value }));
+    output(options).rows(rows, ['config', 'value']);
+    return;
+  }
   await describe(client, name, options);
 }
 
@@ -48,9 +58,13 @@ export async function alterTopic(
   name: string,
   options: Options & { readonly partitions?: number; readonly config: readonly string[] },
 ): Promise<void> {
+  const changes = configOf(options.config);
+  if (options.partitions === undefined && options.config.length === 0) {
+    throw new UsageError('Nothing to change: give --partitions or --config');
+  }
   await using client = await Client.connect(options.broker);
   if (options.partitions !== undefined) await client.admin.createPartitions(name, options.partitions);
-  if (options.config.length > 0) await client.admin.alterConfigs(name, configOf(options.config));
+  if (options.config.length > 0) await client.admin.alterConfigs(name, changes);
   await describe(client, name, options);
 }
 
