@@ -1,4 +1,4 @@
-import { connect as connectTcp, createServer, type Server, type Socket } from 'node:net';
+import { connect as connectTcp, createServer, isIP, type Server, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { NetworkError, PortInUseError } from './errors.ts';
 import type { Connection, ConnectOptions, ListenOptions, Network, NetworkListener } from './network.ts';
@@ -39,7 +39,7 @@ function connect(options: ConnectOptions): Promise<Connection> {
   return new Promise((resolve, reject) => {
     const { host, port, tls, timeoutMs } = options;
     const socket: Socket = tls
-      ? connectTls({ servername: host, ...tls, host, port })
+      ? connectTls({ ...(isIP(host) === 0 ? { servername: host } : {}), ...tls, host, port }) // RFC 6066: no addresses
       : connectTcp({ host, port, noDelay: true });
     const timer = setTimeout(() => socket.destroy(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
     const onError = (error: Error): void => {

@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs';
+import { Broker } from '@millrace/broker';
+import { string, topic } from '@millrace/serde';
+import { expect, it } from 'vitest';
+import { Client } from './client.ts';
+
+/** A certificate for `localhost`, signed by itself: the broker's tests have it. */
+const fixture = (name: string): string =>
+  readFileSync(new URL(`../../broker/fixtures/${name}`, import.meta.url), 'utf8');
+const cert = fixture('localhost-cert.pem');
+const greetings = topic('greetings', { key: string, value: string });
+
+it('produces and consumes over TLS, and trusts only whom it is told to', async () => {
+  await using broker = await Broker.open({
+    data: 'memory',
+    listen: { port: 0, host: '127.0.0.1', advertised: 'localhost', tls: { cert, key: fixture('localhost-key.pem') } },
+  });
+  const bootstrapServers = `localhost:${broker.address.split(':').at(-1)}`;
+  {
+    await using client = await Client.connect({ bootstrapServers, tls: { ca: cert } });
+    await client.admin.createTopics([greetings]);
+    await client.producer().send(greetings, { key: 'ada', value: 'hello' });
+    const values = [];
+    for await (const { value } of client.records(greetings, { to: 'end' })) values.push(value);
+    expect(values).toEqual(['hello']);
+  }
+  await expect(Client.connect({ bootstrapServers, tls: true })).rejects.toMatchObject({ code: 'BROKER_NOT_AVAILABLE' });
+});
