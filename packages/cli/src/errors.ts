@@ -20,3 +20,11 @@ export class UnknownGroupError extends MillraceError {
     super(`There is no group ${groupId}. \`millrace group list\` has those there are.`, { context: { groupId } });
   }
 }
+
+/** Offsets of a group are its members' to move while there are any. */
+export class GroupInUseError extends MillraceError {
+  readonly code = 'NON_EMPTY_GROUP';
+  constructor(groupId: string, memberCount: number) {
+    super(`The group ${groupId} has members (${memberCount}). Stop them first.`, { context: { groupId, memberCount } });
+  }
+}

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Broker, type BrokerOptions } from '@millrace/broker';
+import type { Broker, BrokerOptions } from '@millrace/broker';
 import { PortInUseError } from '@millrace/platform';
-import { pino } from 'pino';
 import { UsageError } from '../errors.ts';
+import { lazyLogger } from '../lazy-logger.ts';
 import { loadZstd } from '../zstd.ts';
 
 export interface BrokerCommandOptions {
@@ -28,14 +28,15 @@ export async function runBroker(options: BrokerCommandOptions): Promise<void> {
     stopping.abort();
   }
 
-  await loadZstd();
+  // The broker's 80 modules are read while zstd's, on a Node without it, compiles: 10 ms less to wait for.
+  const [{ Broker: BrokerClass }] = await Promise.all([import('@millrace/broker'), loadZstd()]);
   let failure: Error | undefined;
-  const broker = await Broker.open({
+  const broker = await BrokerClass.open({
     data: options.data,
     listen: { host: options.host, port: options.port, advertised: options.advertised },
     flush: options.flush as BrokerOptions['flush'],
     config: options.config === undefined ? undefined : readConfig(options.config),
-    logger: pino({ level: options.logLevel }, process.stderr),
+    logger: lazyLogger(options.logLevel),
     onFailure(error) {
       failure = error;
       stopping.abort();
@@ -67,7 +68,8 @@ function readConfig(path: string): Record<string, string | number | boolean> {
 }
 
 /** Says on standard error where it is, since port 0 is any: standard output has the broker's line alone. */
-function serveHttp(broker: Broker, host: string, port: number): Promise<Server> {
+async function serveHttp(broker: Broker, host: string, port: number): Promise<Server> {
+  const { createServer } = await import('node:http');
   const server = createServer((request, response) => {
     if (request.url === '/metrics') {
       response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(broker.metrics().prometheus());
@@ -77,7 +79,7 @@ function serveHttp(broker: Broker, host: string, port: number): Promise<Server> 
       response.writeHead(404, { 'content-type': 'text/plain' }).end('/metrics or /health\n');
     }
   });
-  return new Promise((resolve, reject) => {
+  return await new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       reject(error.code === 'EADDRINUSE' ? new PortInUseError(host, port, error) : error);
     });

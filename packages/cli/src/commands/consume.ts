@@ -43,7 +43,10 @@ export async function consume(names: readonly string[], options: Options): Promi
     });
     for await (const record of consumer) {
       print(record, options);
-      if (++count === options.max) return;
+      if (++count === options.max) {
+        await consumer.commit(record); // leaving the loop would not say that the last one is done
+        return;
+      }
     }
     return;
   }

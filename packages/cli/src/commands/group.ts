@@ -1,5 +1,5 @@
 import { Client } from '@millrace/client';
-import { UnknownGroupError } from '../errors.ts';
+import { GroupInUseError, UnknownGroupError } from '../errors.ts';
 import { output } from '../output.ts';
 import { timeOf } from '../time-of.ts';
 
@@ -55,8 +55,10 @@ export async function resetGroup(
   groupId: string,
   options: Options & { readonly topic: string; readonly to: string },
 ): Promise<void> {
-  await using client = await Client.connect(options.broker);
   const at = options.to === 'earliest' || options.to === 'latest' ? options.to : timeOf(options.to, '--to');
+  await using client = await Client.connect(options.broker);
+  const [group] = await client.admin.describeConsumerGroups([groupId]);
+  if (group!.members.length > 0) throw new GroupInUseError(groupId, group!.members.length);
   await client.admin.alterConsumerGroupOffsets(groupId, await client.admin.listOffsets(options.topic, at));
   await describeGroup(groupId, options);
 }

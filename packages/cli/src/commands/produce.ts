@@ -20,18 +20,27 @@ export async function produce(name: string, options: Options): Promise<void> {
   const contract = topic(name, { key: nullable(bytes), value: nullable(bytes) });
   await using client = await Client.connect(options.broker);
   await using producer = client.producer({ compressionType: options.compression });
-  let lineNumber = 0;
+  let wrongLine: unknown;
   try {
     const { sentCount } = await producer.sendFrom(contract, records(), { signal: stopping.signal });
     process.stderr.write(`${sentCount} ${sentCount === 1 ? 'record' : 'records'} sent to ${name}\n`);
+    if (wrongLine !== undefined) throw wrongLine;
   } finally {
     process.stdin.destroy(); // after Ctrl-C nobody waits for its next line
   }
 
   async function* records(): AsyncGenerator<Outgoing> {
+    let lineNumber = 0;
     for await (const line of createInterface({ input: process.stdin })) {
       lineNumber++;
-      yield options.json ? fromJson(line, lineNumber) : fromText(line, options);
+      let record: Outgoing;
+      try {
+        record = options.json ? fromJson(line, lineNumber) : fromText(line, options);
+      } catch (error) {
+        wrongLine = error; // the source ends here, so that what came before it is sent
+        return;
+      }
+      yield record;
     }
   }
 }
