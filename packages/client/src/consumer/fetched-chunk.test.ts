@@ -30,6 +30,7 @@ function chunkOf(
   bytes: Uint8Array,
   fetchOffset: number,
   abortedTransactions: readonly AbortedTransaction[] | null = [],
+  reader: RecordReader = new RecordReader(),
 ): FetchedChunk {
   const place = { topic: 't', partition: 0, highWatermark: 100 };
   return new FetchedChunk({
@@ -38,7 +39,7 @@ function chunkOf(
     bytes,
     abortedTransactions,
     isCrcChecked: true,
-    reader: new RecordReader(),
+    reader,
   });
 }
 
@@ -92,4 +93,18 @@ it('refuses bytes that were damaged on the way', () => {
   const bytes = batch(0, ['abc']);
   bytes[bytes.length - 2]! ^= 1;
   expect(() => chunkOf(bytes, 0)).toThrow(expect.objectContaining({ code: 'CORRUPT_MESSAGE' }));
+});
+
+it('goes on where it was when the next chunk of its partition, with markers of aborted transactions, has come meanwhile', () => {
+  const reader = new RecordReader();
+  const first = chunkOf(batch(0, ['a', 'b', 'c']), 0, [], reader);
+  expect(first.next()).toBe(true);
+  const aborted = [{ producerId: 7, firstOffset: 3 }];
+  const bytes = Buffer.concat([batch(3, ['void'], transactional(7)), marker(4, 7, 0), batch(5, ['d'])]);
+  const second = chunkOf(bytes, 3, aborted, reader);
+  const rest: string[] = [];
+  for (const chunk of [first, second]) {
+    while (chunk.next()) rest.push(`${chunk.reader.offset}:${Buffer.from(chunk.reader.value!).toString()}`);
+  }
+  expect(rest).toEqual(['1:b', '2:c', '5:d']);
 });

@@ -4,7 +4,7 @@ import {
   readBatchHeader,
   validateBatch,
   type BatchHeader,
-  type RecordReader,
+  RecordReader,
 } from '@millrace/protocol';
 import type { FetchedRecords } from '../bytes/types.ts';
 
@@ -108,7 +108,7 @@ function scan(source: ChunkSource): {
     const lastOffset = header.baseOffset + header.lastOffsetDelta;
     const isControl = attributesOf.isControl(header.attributes);
     const isAborted = aborts?.isAborted(header, lastOffset) ?? false;
-    if (isControl) aborts?.markerSeen(header, bytes, position, source.reader);
+    if (isControl) aborts?.markerSeen(header, bytes, position);
     else if (!isAborted && header.recordCount > 0 && lastOffset >= fetchOffset) positions.push(position);
     nextOffset = Math.max(nextOffset, lastOffset + 1);
     lastLeaderEpoch = header.partitionLeaderEpoch;
@@ -121,6 +121,8 @@ function scan(source: ChunkSource): {
 class AbortedProducers {
   readonly #upcoming: AbortedTransaction[];
   readonly #producerIds = new Set<number>();
+  /** Its own: the partition's may be in the middle of the chunk before this one. */
+  readonly #markerReader = new RecordReader();
 
   constructor(transactions: readonly AbortedTransaction[]) {
     this.#upcoming = [...transactions].sort((a, b) => b.firstOffset - a.firstOffset);
@@ -136,10 +138,10 @@ class AbortedProducers {
   }
 
   /** The key of a control record is its version and its type, both int16; type 0 is ABORT. */
-  markerSeen(header: BatchHeader, bytes: Uint8Array, position: number, reader: RecordReader): void {
+  markerSeen(header: BatchHeader, bytes: Uint8Array, position: number): void {
     if (!this.#producerIds.has(header.producerId)) return;
-    reader.reset(bytes, position);
-    const key = reader.next() ? reader.key : null;
+    this.#markerReader.reset(bytes, position);
+    const key = this.#markerReader.next() ? this.#markerReader.key : null;
     if (key !== null && key.length >= 4 && key[2] === 0 && key[3] === 0) this.#producerIds.delete(header.producerId);
   }
 }
