@@ -81,20 +81,20 @@ export class RecordAccumulator {
   }
 
   /** Whether an open batch has waited long enough, or must not wait. */
-  isDue(open: ProducerBatch): boolean {
-    const { lingerMs, batchSizeBytes, clock } = this.#options;
+  isDue(open: ProducerBatch, nowMs: number): boolean {
+    const { lingerMs, batchSizeBytes } = this.#options;
     if (lingerMs === 0 || open.writer.sizeBytes >= batchSizeBytes || this.isFull) return true;
-    return clock.monotonic() - open.createdAtMs >= lingerMs;
+    return nowMs - open.createdAtMs >= lingerMs;
   }
 
   /** Until the next open batch is due; undefined: there is none. */
-  untilDueMs(): number | undefined {
+  untilDueMs(nowMs: number): number | undefined {
     let oldestMs: number | undefined;
     for (const queue of this.active) {
       if (queue.open !== undefined) oldestMs = Math.min(oldestMs ?? queue.open.createdAtMs, queue.open.createdAtMs);
     }
     if (oldestMs === undefined) return undefined;
-    return Math.max(0, oldestMs + this.#options.lingerMs - this.#options.clock.monotonic());
+    return Math.max(0, oldestMs + this.#options.lingerMs - nowMs);
   }
 
   sealAll(): void {

@@ -95,9 +95,12 @@ export class Sender {
     if (this.#isClosed || this.#accumulator.active.size === 0) return;
     if (this.#compressionState instanceof Error) return void this.#accumulator.failUnsent(this.#compressionState);
     if (this.#compressionState === 'loading' || !this.#session.isReady()) return;
-    while (this.#sendRound());
+    // One time for both: what is not due to be sent is due to be waited for.
+    let nowMs: number;
+    do nowMs = this.#cluster.platform.clock.monotonic();
+    while (this.#sendRound(nowMs));
     if (this.#options.lingerMs > 0) {
-      const untilDueMs = this.#accumulator.untilDueMs();
+      const untilDueMs = this.#accumulator.untilDueMs(nowMs);
       if (untilDueMs !== undefined && untilDueMs > 0) this.wake(untilDueMs);
     }
   }
@@ -117,9 +120,8 @@ export class Sender {
   // ── Out ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** One request a node, with one batch a partition. False: nothing more may go. */
-  #sendRound(): boolean {
-    const nowMs = this.#cluster.platform.clock.monotonic();
-    const isDue = (open: ProducerBatch): boolean => this.#accumulator.isDue(open);
+  #sendRound(nowMs: number): boolean {
+    const isDue = (open: ProducerBatch): boolean => this.#accumulator.isDue(open, nowMs);
     const requests = new Map<number, { readonly batches: ProducerBatch[]; sizeBytes: number }>();
     for (const queue of this.#accumulator.active) {
       if (!queue.hasUnsent || nowMs < queue.mutedUntilMs) continue;
