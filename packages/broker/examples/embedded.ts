@@ -7,7 +7,7 @@ await using broker = await Broker.open({
   config: { 'num.partitions': 3, 'auto.create.topics.enable': false },
 });
 
-// kcat, kafkajs, librdkafka, franz-go and the Java client connect here; in this process a client takes `broker` itself.
+// kcat, kafkajs, librdkafka and the Java client connect here; in this process a client takes `broker` itself.
 console.log(`bootstrap.servers=${broker.address}`);
 
 const { connectionCount, partitionCount } = broker.metrics();
