@@ -22,6 +22,8 @@ const remedies: Readonly<Record<string, string>> = {
   EPERM: 'This user may not: change the permissions, or choose another directory.',
   EMFILE: 'Too many open files: raise `ulimit -n`.',
   ENFILE: 'Too many open files on this machine.',
+  EEXIST: 'A file of this name is in the way: choose another directory.',
+  EFBIG: 'A limit on the size of files is reached: raise `ulimit -f`, and start again.',
   ENOENT: 'It does not exist.',
 };
 
