@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type { Logger } from '@millrace/platform';
-import type { LevelWithSilent } from 'pino';
+import type * as Pino from 'pino';
 
 const levels: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent'];
 
@@ -30,6 +30,6 @@ export function lazyLogger(level: string): Logger {
 
 /** By `require`, as a line cannot wait for an import: it may be the last before the process ends. */
 function loadPino(level: string): Logger {
-  const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino');
-  return pino({ level: level as LevelWithSilent }, process.stderr);
+  const { pino } = createRequire(import.meta.url)('pino') as typeof Pino;
+  return pino({ level: level as Pino.LevelWithSilent }, process.stderr);
 }
