@@ -33,7 +33,9 @@ import { prepareSerdes } from './prepare-serdes.ts';
 import { Reflection } from './reflection.ts';
 import type { RestoreProgress } from './restore.ts';
 import { schedulerClock } from './scheduler-clock.ts';
-import { isRecoverable, Session, type CreateTask, type SessionEvents, type SessionState } from './session.ts';
+import { isRecoverable } from './session-end.ts';
+import { Session } from './session.ts';
+import type { CreateTask, SessionEvents, SessionState } from './session-options.ts';
 import type { TaskRunner } from './task-runner.ts';
 import { globalView, keyValueView, windowView, type ViewSurroundings } from './table-views.ts';
 

@@ -2,12 +2,14 @@ import type {
   BytesConsumer,
   BytesProducer,
   BytesTransactionalProducer,
+  GroupMetadata,
   TopicPartitionOffset,
 } from '@millrace/client/bytes';
 import { controlKey } from '../state/changelog-format.ts';
 import { encodeCommitMetadata } from './commit-metadata.ts';
 import type { OpeningTask } from './opening-task.ts';
 import type { RecordOutput } from './record-output.ts';
+import { PartitionsLostError } from './session-end.ts';
 import type { TaskRunner } from './task-runner.ts';
 
 /** How a commit gets to the cluster: the one place where the two guarantees differ. */
@@ -22,6 +24,8 @@ export interface CommitSurroundings {
   readonly output: RecordOutput;
   readonly planHash: string;
   readonly nowMs: () => number;
+  /** Throws what has ended the session since the commit began: also that the partitions are lost. */
+  readonly throwIfFailed: () => void;
 }
 
 /**
@@ -49,20 +53,22 @@ export async function commitTasks(
   await output.settled(); // a sink that refused a record has sent a dead letter
   for (const task of opening) writeBarriers(task, output, planHash, nowMs());
 
-  const offsets: TopicPartitionOffset[] = [];
-  const commitOffsets = async (): Promise<void> => {
-    for (const runner of runners) offsets.push(...offsetsOf(runner, around));
-    for (const task of opening) offsets.push(...firstOffsetsOf(task, around));
-  };
+  const collectOffsets = (): TopicPartitionOffset[] => [
+    ...runners.flatMap((runner) => offsetsOf(runner, around)),
+    ...opening.flatMap((task) => firstOffsetsOf(task, around)),
+  ];
   if (path.guarantee === 'exactly_once_v2') {
-    await commitOffsets();
-    if (offsets.length > 0) await path.producer.sendOffsets(offsets, consumer.groupMetadata);
+    const offsets = collectOffsets();
+    if (offsets.length > 0) await path.producer.sendOffsets(offsets, groupOf(around));
     await path.producer.commit();
     path.producer.begin();
   } else {
     await path.producer.flush();
-    await commitOffsets(); // they say where the changelogs end, so after the flush
-    if (offsets.length > 0) await consumer.commit(offsets);
+    const offsets = collectOffsets(); // they say where the changelogs end, so after the flush
+    if (offsets.length > 0) {
+      groupOf(around);
+      await consumer.commit(offsets);
+    }
   }
   output.takeRecordCount();
 
@@ -78,6 +84,19 @@ export async function commitTasks(
       }
     }
   }
+}
+
+/**
+ * The generation in which the group has given the partitions. While a commit waited for calls and sinks, they may have become
+ * another's. Then the consumer has no generation, or a later one: brokers take offsets of a transaction without a generation
+ * from anybody, and those of the later one as a member's in good standing, though they were read in the earlier.
+ * @throws {PartitionsLostError}
+ */
+function groupOf({ consumer, throwIfFailed }: CommitSurroundings): GroupMetadata {
+  throwIfFailed(); // the later one: the loss is told before the group is joined again
+  const group = consumer.groupMetadata;
+  if (group.generationId < 0) throw new PartitionsLostError(group.groupId);
+  return group;
 }
 
 /** No call to the outside in flight, no retry waiting, nothing staged. */

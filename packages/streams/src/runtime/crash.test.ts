@@ -42,6 +42,12 @@ function countsOnly(): Topology {
   return builder.build();
 }
 
+function copiesOnly(): Topology {
+  const builder = new StreamsBuilder('words');
+  builder.stream(lines).to(copies);
+  return builder.build();
+}
+
 const words = ['ash', 'beech', 'cedar', 'elm', 'fir'];
 const input = Array.from({ length: 60 }, (_, i) => ({
   key: `k${i % 4}`,
@@ -198,6 +204,26 @@ describe('an app that is killed', () => {
         for await (const row of third.view<any, any>({ storeName: 'counts' }).all()) rows.push(row);
         await third.close();
         expect(new Map(rows), `state after frame ${atFrame}`).toEqual(countOf);
+      });
+    }
+  }, 60_000);
+
+  it('at least once: loses no input, at whatever request it dies', async () => {
+    const more = { processingGuarantee: 'at_least_once' } as const;
+    const frameCount = await withBroker('memory', async (broker, client) => {
+      const endpoint = new CrashingEndpoint(broker);
+      const app = Streams.start(copiesOnly(), options(endpoint, more));
+      await caughtUp(app, client, 'words', ['lines']);
+      await app.close();
+      return endpoint.frameCount;
+    });
+    for (let atFrame = 3; atFrame < frameCount; atFrame += 2) {
+      await withBroker('memory', async (broker, client) => {
+        await crashAndRestart(broker, client, { atFrame, isDelivered: atFrame % 4 === 1 }, copiesOnly, more);
+        const copied = new Set((await read<string, string>(client, copies)).map((row) => row.join(': ')));
+        expect(copied, `died at frame ${atFrame} of ${frameCount}`).toEqual(
+          new Set(input.map(({ key, value }) => `${key}: ${value}`)),
+        );
       });
     }
   }, 60_000);

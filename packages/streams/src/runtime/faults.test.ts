@@ -163,7 +163,10 @@ describe('an instance whose tasks have moved', () => {
     await client.admin.createTopics([input, copies]);
     const producer = client.producer();
     const endpoint = new StallingEndpoint(broker);
-    await using zombie = Streams.start(copiesOnly(), options(endpoint, { sessionTimeoutMs: 300, groupInstanceId: 'zombie' }));
+    await using zombie = Streams.start(
+      copiesOnly(),
+      options(endpoint, { sessionTimeoutMs: 300, groupInstanceId: 'zombie' }),
+    );
     await zombie.running;
     await producer.send(input, records(0, 50));
     await expectEachOnce(client, 50);

@@ -1,74 +1,20 @@
 import type { BytesConsumer, TopicPartitionId } from '@millrace/client/bytes';
-import { delay, isMillraceError, MillraceError, type Clock } from '@millrace/platform';
-import type { Plan } from '../plan/plan.ts';
-import type { StateStoreBackend } from '../state/store-backend.ts';
-import type { GlobalStore, TaskEnvironment } from '../task/ports.ts';
-import type { StreamTask } from '../task/task-port.ts';
-import { streamsAssignor, type SubtopologySources, type TaskId } from './assignor.ts';
+import { delay, isMillraceError } from '@millrace/platform';
+import { streamsAssignor } from './assignor.ts';
 import { ChangelogReader } from './changelog-reader.ts';
-import type { StreamsCluster } from './cluster.ts';
 import { commitTasks, type CommitPath, type CommitSurroundings } from './commit.ts';
 import type { OpeningTask } from './opening-task.ts';
 import type { OpenStore } from './open-store.ts';
 import { RecordOutput } from './record-output.ts';
-import { bringUpToDate, type RestoreProgress, type RestoreSurroundings } from './restore.ts';
+import { RepartitionPurge } from './repartition-purge.ts';
+import { bringUpToDate, type RestoreSurroundings } from './restore.ts';
+import { PartitionsLostError, TaskMovedError } from './session-end.ts';
+import type { SessionOptions } from './session-options.ts';
 import type { TaskRunner } from './task-runner.ts';
 import { TaskSet } from './task-set.ts';
 
-/** Makes a task; `environment` is its world. */
-export type CreateTask = (plan: Plan, id: TaskId, environment: TaskEnvironment) => StreamTask;
-
-/** What a session is told by its app. */
-export interface SessionOptions {
-  readonly plan: Plan;
-  readonly applicationId: string;
-  readonly sources: readonly SubtopologySources[];
-  readonly cluster: StreamsCluster;
-  readonly partitionCounts: ReadonlyMap<string, number>;
-  readonly createTask: CreateTask;
-  readonly globalStores: ReadonlyMap<string, GlobalStore>;
-  readonly backendOf: (store: string) => StateStoreBackend | undefined;
-  readonly guarantee: 'exactly_once_v2' | 'at_least_once';
-  readonly transactionalId: string;
-  readonly commitIntervalMs: number;
-  readonly isEager: boolean;
-  readonly bufferedRecordsPerPartition: number;
-  readonly cacheMaxBytes: number;
-  readonly maxTaskIdleMs: number;
-  readonly groupInstanceId: string | undefined;
-  /** Whether closing gives the tasks to others at once: unless the user has named the instance. */
-  readonly leaveOnClose: boolean;
-  readonly sessionTimeoutMs: number | undefined;
-  /** Of the machine: intervals and slices. */
-  readonly clock: Clock;
-  /** Of timers and idle windows; virtual in tests. */
-  readonly wallClock: Clock;
-  readonly events: SessionEvents;
-}
-
-/** What a session tells its app. */
-export interface SessionEvents {
-  readonly environment: Pick<TaskEnvironment, 'onFailure' | 'onRecord' | 'onChange'>;
-  stateChanged(state: SessionState): void;
-  restoreProgressed(progress: RestoreProgress): void;
-  processed(recordCount: number): void;
-  /** `endToEndMs`: age of some records of the commit, sampled. */
-  committed(commit: { readonly durationMs: number; readonly endToEndMs: readonly number[] }): void;
-  /** Positions have moved without a commit. */
-  moved(): void;
-  taskOpened(task: StreamTask): void;
-  taskClosed(task: StreamTask): void;
-  warn(context: object, message: string): void;
-}
-
-/** `'joining'`: nothing is assigned yet. */
-export type SessionState = 'joining' | 'restoring' | 'running' | 'paused';
-
 /** How long the loop processes before it lets others have the event loop: heartbeats, acks, fetches. */
 const sliceMs = 10;
-/** Input of an internal topic that is processed is deleted so often; Kafka Streams' `repartition.purge.interval.ms`. */
-const purgeIntervalMs = 30_000;
-
 /** What slow commits may stretch the interval to. */
 const maxStretchedIntervalMs = 1_000;
 /** Heartbeats tell of rebalances: a third of Kafka's default, so that a new instance has its share a second or two after its start. */
@@ -94,6 +40,7 @@ export class Session {
   readonly #path: CommitPath;
   readonly #output: RecordOutput;
   readonly #restore: RestoreSurroundings;
+  readonly #purge: RepartitionPurge;
   readonly #revocations: Revocation[] = [];
   readonly #closing = new AbortController();
   #pumping: Promise<void> = Promise.resolve();
@@ -106,7 +53,6 @@ export class Session {
   #isWoken = false;
   #lastCommitMs = 0;
   #lastCommitDurationMs = 0;
-  #lastPurgeMs = 0;
   #firstRunner = 0;
   #sampledMs: number[] = [];
   #isCommitting = false;
@@ -158,6 +104,7 @@ export class Session {
       monotonic: () => clock.monotonic(),
       onProgress: (progress) => events.restoreProgressed(progress),
     };
+    this.#purge = new RepartitionPurge(options);
     this.tasks = new TaskSet({
       options,
       consumer: this.#consumer,
@@ -359,6 +306,9 @@ export class Session {
         output: this.#output,
         planHash: plan.hash,
         nowMs: () => clock.now(),
+        throwIfFailed: () => {
+          if (this.#failure !== undefined) throw this.#failure;
+        },
       };
       this.#isCommitting = true;
       try {
@@ -373,7 +323,7 @@ export class Session {
       events.committed({ durationMs: this.#lastCommitDurationMs, endToEndMs });
       this.#wakeForStale(runners);
       this.#evict();
-      this.#purge();
+      this.#purge.committed(this.tasks.runners.values());
     }
     this.#lastCommitMs = clock.monotonic();
     for (const read of this.#committedReads.splice(0)) read();
@@ -398,22 +348,6 @@ export class Session {
     for (const { store, meanEntryBytes } of cached) {
       store.evict(Math.floor(this.#options.cacheMaxBytes / cached.length / meanEntryBytes));
     }
-  }
-
-  /** What tasks have read of repartition topics is nobody's any more. */
-  #purge(): void {
-    const { clock, cluster, applicationId, events } = this.#options;
-    const nowMs = clock.monotonic();
-    if (nowMs - this.#lastPurgeMs < purgeIntervalMs) return;
-    this.#lastPurgeMs = nowMs;
-    const positions = [...this.tasks.runners.values()]
-      .flatMap(({ inputs }) => inputs)
-      .filter(({ topic }) => topic.startsWith(`${applicationId}-`) && topic.endsWith('-repartition'))
-      .map(({ topic, partition, committedOffset }) => ({ topic, partition, offset: committedOffset }));
-    if (positions.length === 0) return;
-    cluster.deleteRecordsBefore(positions).catch((error: unknown) => {
-      events.warn({ error }, 'Processed records of repartition topics could not be deleted. It is tried again later.');
-    });
   }
 
   // ── The group ──
@@ -521,45 +455,6 @@ export class Session {
     for (const { done } of this.#revocations.splice(0)) done();
     await Promise.allSettled([this.#reader.close(reason), this.#consumer.close(), this.#path.producer.close()]);
     for (const read of this.#committedReads.splice(0)) read();
-  }
-}
-
-/** Codes with which a session ends and another one may begin: somebody else owns what it owned, or an outcome is unknown. */
-const recoverable: ReadonlySet<string> = new Set([
-  'PRODUCER_FENCED',
-  'INVALID_PRODUCER_EPOCH',
-  'INVALID_PRODUCER_ID_MAPPING',
-  'INVALID_TXN_STATE',
-  'TRANSACTION_ABORTABLE',
-  'TRANSACTION_ABORTED',
-  'OUT_OF_ORDER_SEQUENCE_NUMBER',
-  'UNKNOWN_PRODUCER_ID',
-  'COMMIT_FAILED',
-  'ILLEGAL_GENERATION',
-  'UNKNOWN_MEMBER_ID',
-  'REBALANCE_IN_PROGRESS',
-  'DELIVERY_TIMEOUT',
-  'OFFSET_OUT_OF_RANGE',
-]);
-
-/** Whether another session may succeed where this one failed. */
-export function isRecoverable(error: unknown): boolean {
-  return isMillraceError(error) && (error.retriable || recoverable.has(error.code));
-}
-
-class PartitionsLostError extends MillraceError {
-  readonly code = 'PARTITIONS_LOST';
-  constructor(applicationId: string) {
-    super(`The group '${applicationId}' has given this instance's partitions to others. It joins again.`, {
-      retriable: true,
-    });
-  }
-}
-
-class TaskMovedError extends MillraceError {
-  readonly code = 'TASK_MOVED';
-  constructor(partitions: readonly TopicPartitionId[]) {
-    super('The task was given up while it was being opened.', { context: { partitions }, retriable: true });
   }
 }
 

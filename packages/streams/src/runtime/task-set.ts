@@ -16,7 +16,7 @@ import {
 import type { OpenStore } from './open-store.ts';
 import type { RecordOutput } from './record-output.ts';
 import type { Correction, RestoreSurroundings } from './restore.ts';
-import type { SessionOptions } from './session.ts';
+import type { SessionOptions } from './session-options.ts';
 import { TaskRunner, type TaskInput, type TaskSurroundings } from './task-runner.ts';
 import { TaskSinks, type SinkSurroundings } from './task-sinks.ts';
 
