@@ -228,7 +228,7 @@ describe('millrace topic', () => {
         logEndOffset: 0,
       })),
     );
-    expect(rows.map((row) => Number(row['logEndOffset'])).toSorted()).toEqual([0, 0, 1]);
+    expect(rows.map((row) => String(row['logEndOffset'])).toSorted()).toEqual(['0', '0', '1']);
     const configs = await millrace('topic', 'describe', 'orders', '--configs', '--json');
     expect(configs.stdout.split('\n')).toContain('{"config":"retention.ms","value":"5000"}');
     expect(await millrace('topic', 'alter', 'orders', '-p', '3')).toMatchObject({
