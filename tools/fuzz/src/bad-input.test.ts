@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '@millrace/client';
 import { json, string, topic, type Topic } from '@millrace/serde';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BrokerProcess, type Ending } from './broker-process.ts';
 
 const orders: Topic<string, { n: number; filler: string }, 'orders'> = topic('orders', {
@@ -16,6 +16,9 @@ const orders: Topic<string, { n: number; filler: string }, 'orders'> = topic('or
   numPartitions: 1,
 });
 const filler = 'x'.repeat(100_000);
+
+// Processes start several times in each.
+vi.setConfig({ testTimeout: 60_000 });
 
 let directory: string;
 beforeEach(() => {

@@ -44,6 +44,8 @@ const roundFrames = 50_000;
 export interface FuzzOptions {
   readonly frames: number;
   readonly seed: number;
+  /** How long a healthy client may wait for anything. */
+  readonly patienceMs: number;
   readonly onRound?: ((line: string) => void) | undefined;
 }
 
@@ -59,7 +61,7 @@ export interface FuzzReport {
 }
 
 /** Frames at random against a broker in a process of its own, in rounds; in each, every kind of attack, and a healthy client. */
-export async function fuzz({ frames, seed, onRound }: FuzzOptions): Promise<FuzzReport> {
+export async function fuzz({ frames, seed, patienceMs, onRound }: FuzzOptions): Promise<FuzzReport> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-fuzz-'));
   try {
     const configFile = join(directory, 'config.json');
@@ -69,7 +71,7 @@ export async function fuzz({ frames, seed, onRound }: FuzzOptions): Promise<Fuzz
     await using broker = await BrokerProcess.start(
       `--data ${data} --port 0 --http-port ${httpPort} --config ${configFile} --log-level error`.split(' '),
     );
-    await using healthy = await HealthyClient.connect(broker.address);
+    await using healthy = await HealthyClient.connect(broker.address, patienceMs);
     const [host, port] = broker.address.split(':') as [string, string];
     const target: Target = {
       host,
@@ -83,7 +85,7 @@ export async function fuzz({ frames, seed, onRound }: FuzzOptions): Promise<Fuzz
     const problems: string[] = [];
     let sent = 0;
     const check = async (when: string): Promise<void> => {
-      problems.push(...(await healthy.check()).map((problem) => `${when}: ${problem}`));
+      problems.push(...(await healthy.check(when)));
       const bytes = broker.peakResidentBytes;
       if (bytes > maxResidentBytes) problems.push(`${when}: the broker takes ${Math.round(bytes / mib)} MiB`);
       if (!broker.isRunning) problems.push(`${when}: the broker has ended: ${broker.stderr}`);
@@ -101,7 +103,7 @@ export async function fuzz({ frames, seed, onRound }: FuzzOptions): Promise<Fuzz
       });
       const round = Promise.all(attackers).then(() => (isRoundOver = true));
       while (!isRoundOver && problems.length === 0) {
-        await check(`among frames to ${sent}`);
+        await check('among frames');
         await pause(200);
       }
       await round;
@@ -110,12 +112,14 @@ export async function fuzz({ frames, seed, onRound }: FuzzOptions): Promise<Fuzz
       onRound?.(
         `${sent.toLocaleString('en-US')} frames, ${((performance.now() - startedAtMs) / 1000).toFixed(0)} s, ` +
           `${Math.round(broker.residentBytes / mib)} MiB (at most ${Math.round(broker.peakResidentBytes / mib)}), ` +
-          `the healthy client waited ${healthy.slowestMs.toFixed(0)} ms at most`,
+          `the healthy client waited ${healthy.slowestMs.toFixed(0)} ms at most: ${healthy.slowest}`,
       );
     }
     const handled = await handledRequests(httpPort);
     const peakResidentBytes = broker.peakResidentBytes;
-    if (broker.stderr !== '') problems.push(`the broker says an error of its own: ${broker.stderr.slice(0, 2000)}`);
+    const errors = broker.stderr.split('\n').filter((line) => /"level":[56]0/.test(line));
+    if (errors.length > 0)
+      problems.push(`the broker says ${errors.length} errors of its own, the first is ${errors[0]}`);
     const { code, stderr } = await broker.end('SIGTERM');
     if (code !== 0) problems.push(`the broker ends with code ${code}: ${stderr}`);
     return {

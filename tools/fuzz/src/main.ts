@@ -10,7 +10,12 @@ const { values } = parseArgs({
 });
 const seed = Number(values.seed);
 console.log(`seed ${seed}; the broker may take ${Math.round(maxResidentBytes / 2 ** 20)} MiB`);
-const report = await fuzz({ frames: Number(values.frames), seed, onRound: (line) => console.log(line) });
+const report = await fuzz({
+  frames: Number(values.frames),
+  seed,
+  patienceMs: 5000,
+  onRound: (line) => console.log(line),
+});
 const { frames, seconds, handled, problems } = report;
 console.log(
   `${frames.toLocaleString('en-US')} frames in ${seconds.toFixed(0)} s (${Math.round(frames / seconds).toLocaleString('en-US')}/s), ` +
