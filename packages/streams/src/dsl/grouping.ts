@@ -30,6 +30,7 @@ export interface KGroupedStream<in out K, out V> {
   windowedBy(windows: TimeWindows): TimeWindowedKStream<K, V>;
 }
 
+/** A grouped stream, to be folded window by window. */
 export interface TimeWindowedKStream<in out K, out V> {
   readonly kind: 'timeWindowedStream';
   count(options: StoreOptions<number> & Retention): WindowedKTable<K, number>;

@@ -36,11 +36,13 @@ export type RekeyOptions<K, T, V = T> = NodeOptions & { readonly name: string; r
     V
   >;
 
+/** A topic `<applicationId>-<name>-repartition` is written and read. `numPartitions`: default as many as the source has. `partitioner`: default by the hash of the key. */
 export type RepartitionOptions<T, V = T> = {
   readonly name: string;
   readonly numPartitions?: number | undefined;
   readonly partitioner?: Partitioner<V> | undefined;
 } & ValueSerde<T, V>;
+/** Says which partition a record goes to: a whole number from 0 below `numPartitions`. */
 export type Partitioner<V> = (
   value: V,
   context: { readonly keyBytes: Uint8Array | null; readonly numPartitions: number },
@@ -53,11 +55,13 @@ export type StreamJoinOptions<T, V, W> = NodeOptions & { readonly name: string }
     : { readonly left: Serde<T> & Serializer<V> }) &
   ([W] extends [JsonOf<W>] ? { readonly right?: Serde<W> | undefined } : { readonly right: Serde<W> });
 
+/** How a row of a global table is found. */
 export interface OnOptions<V, K, G> extends NodeOptions {
   /** The key to look up in the table; null or undefined finds nothing. */
   readonly on: (value: V, key: K) => G | null | undefined;
 }
 
+/** The bounds of calls to the outside. */
 export interface MapAsyncOptions extends NodeOptions {
   /** Calls in flight, per task. When they are used up the task stops pulling: that is the backpressure. */
   readonly concurrency: number;
@@ -79,6 +83,7 @@ export interface PipeOptions extends NodeOptions {
   readonly call?: never;
 }
 
+/** How records are written. `partitioner`: default by the hash of the key. */
 export interface ToOptions<V> extends NodeOptions {
   readonly partitioner?: Partitioner<V> | undefined;
 }

@@ -4,10 +4,13 @@ import type { RecordContext } from './kstream.ts';
 import type { Result } from './literals.ts';
 import type { ProcessorStore } from '../stores.ts';
 
+/** The stores of a processor, under the names it calls them by. */
 export type ProcessorStores = Readonly<Record<string, ProcessorStore<any, unknown, unknown>>>;
+/** Those stores as its functions see them. */
 export type StoresOf<S extends ProcessorStores> = {
   readonly [P in keyof S]: S[P] extends ProcessorStore<any, unknown, infer Store> ? Store : never;
 };
+/** For some of them, the keys that a record reads. */
 export type KeysOf<S extends ProcessorStores> = {
   readonly [P in keyof S]?: S[P] extends ProcessorStore<infer K, unknown, unknown> ? Iterable<K> : never;
 };
@@ -29,6 +32,7 @@ export interface Processor<V, K, W, S extends ProcessorStores> extends NodeOptio
   onTimer?(timer: Timer, key: K, context: ProcessorContext<S>): Iterable<Result<W>> | void;
 }
 
+/** What a processor sees besides the record: its stores, its timers, the time. */
 export interface ProcessorContext<S extends ProcessorStores> extends RecordContext {
   readonly stores: StoresOf<S>;
   readonly timers: Timers;
@@ -36,6 +40,7 @@ export interface ProcessorContext<S extends ProcessorStores> extends RecordConte
   readonly streamTimeMs: number;
 }
 
+/** A timer that has fired. `atMs`: when it was due, which may be before now. */
 export interface Timer {
   readonly name: string;
   readonly atMs: number;

@@ -7,6 +7,9 @@ import type { Failures } from './failures.ts';
 import type { Receiver } from './receiver.ts';
 
 // Each calls the user's function inside `try` and passes on outside of it: what fails further down is that node's failure.
+// The shape is written out in each node. A base class with `receive` and an overridden step would have one call site for the
+// user's function and one for the next node, shared by all nodes of a process, where now each class has its own; and the step
+// would have to say "failed" and "several results" besides a value, for which it would allocate, or test, with every record.
 
 /** @throws {PromiseValueError} Types tell it where the value meets a topic or a store; this tells it wherever it is made. */
 export function notPromise(node: string, value: unknown): void {

@@ -135,7 +135,10 @@ export class TableAggregateNode implements Receiver {
 
 type Joiner = (left: any, right: any, key: any) => unknown;
 
-/** A table without a store: computed from another whenever it is asked for. */
+/**
+ * A table without a store: computed from another whenever it is asked for. As is the one of `mapValues`; the two differ in what a
+ * value becomes, and in that only a filter has changes to keep to itself (Kafka Streams' rule).
+ */
 export class TableFilterNode implements Receiver, TableGetter {
   readonly #predicate: (value: any, key: any) => boolean;
   readonly #input: TableGetter;

@@ -65,6 +65,7 @@ export interface StoreClaim {
   readonly nowMs: number;
 }
 
+/** What a store in a backend says to its new owner. */
 export type ClaimAnswer =
   /** It holds the changelog before `nextOffset`; the owner replays from there. */
   | { readonly verdict: 'claimed'; readonly nextOffset: number; readonly streamTimeMs: number }
@@ -99,6 +100,7 @@ export interface StoreCommit {
   readonly streamTimeMs: number;
 }
 
+/** What became of a commit. */
 export type CommitAnswer =
   | { readonly verdict: 'applied' }
   /** It was there already. */
@@ -108,6 +110,7 @@ export type CommitAnswer =
   | { readonly verdict: 'fenced'; readonly epoch: number }
   | { readonly verdict: 'lost'; readonly reason: string };
 
+/** What was read for a batch, as of the last commit of this owner. */
 export type PrefetchAnswer =
   /** Values in the order of the keys (null: nothing there), and all entries of the windows asked for. */
   | {
