@@ -14,6 +14,7 @@ let broker: Broker;
 let directory: string;
 /** In the package, so that what a module imports is found. */
 let modules: string;
+const children: ChildProcess[] = [];
 beforeAll(async () => {
   await loadZstd(); // the broker of these tests is in this process
   broker = await Broker.open({ data: 'memory', listen: { port: 0 } });
@@ -21,6 +22,7 @@ beforeAll(async () => {
   modules = mkdtempSync(fileURLToPath(new URL('../dist/modules-', import.meta.url)));
 });
 afterAll(async () => {
+  for (const child of children) child.kill('SIGKILL'); // what a failed test has left running
   await broker.close();
   for (const made of [directory, modules]) rmSync(made, { recursive: true });
 });
@@ -40,6 +42,7 @@ class Running {
     const env = { ...process.env, MILLRACE_BROKER: broker.address };
     const child = spawn(process.execPath, [bin, ...args], { env, stdio: 'pipe' });
     this.child = child;
+    children.push(child);
     child.stdout.on('data', (chunk) => (this.#said.stdout += String(chunk)));
     child.stderr.on('data', (chunk) => (this.#said.stderr += String(chunk)));
     this.ended = once(child, 'close').then(([exitCode]) => ({ exitCode: exitCode as number | null, ...this.#said }));
