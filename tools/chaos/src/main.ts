@@ -1,22 +1,32 @@
 /** `npm run chaos -- [--seconds N] [--every MS] [--rows 20k|3m] [--redis]` */
 import { parseArgs } from 'node:util';
 import { chaos } from './chaos.ts';
+import { redisChaos } from './redis/redis-chaos.ts';
 import type { ChaosReport } from './scene.ts';
+import { hasCommand } from './supervised.ts';
 
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '60' },
     every: { type: 'string', default: '2000' },
     rows: { type: 'string', default: '20k' },
+    redis: { type: 'boolean', default: false },
   },
 });
 const startedAtMs = performance.now();
-const report = await chaos({
+const options = {
   seconds: Number(values.seconds),
   everyMs: Number(values.every),
-  rows: values.rows === '3m' ? '3m' : '20k',
-  onBlow: (name) => console.log(`${((performance.now() - startedAtMs) / 1000).toFixed(1).padStart(6)} s  ${name}`),
-});
+  onBlow: (name: string) =>
+    console.log(`${((performance.now() - startedAtMs) / 1000).toFixed(1).padStart(6)} s  ${name}`),
+};
+if (values.redis && !hasCommand('redis-server')) {
+  console.error('redis-server is not installed here.');
+  process.exit(1);
+}
+const report = values.redis
+  ? await redisChaos(options)
+  : await chaos({ ...options, rows: values.rows === '3m' ? '3m' : '20k' });
 print(report);
 process.exitCode = report.problems.length === 0 ? 0 : 1;
 

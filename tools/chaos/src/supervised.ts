@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { sleep } from './waiting.ts';
@@ -115,4 +115,13 @@ export function spawnScript(path: string, args: readonly string[]): ChildProcess
   return spawn(process.execPath, [fileURLToPath(new URL(`../../../${path}`, import.meta.url)), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+}
+
+/** A command of the system. */
+export function spawnCommand(command: string, args: readonly string[]): ChildProcess {
+  return spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+export function hasCommand(command: string): boolean {
+  return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
 }

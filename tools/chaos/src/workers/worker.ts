@@ -5,8 +5,8 @@ export interface WorkerOptions {
   readonly acknowledgedFile: string;
 }
 
-export function workerOptions(): WorkerOptions {
-  return JSON.parse(process.argv[2]!) as WorkerOptions;
+export function workerOptions<T = WorkerOptions>(): T {
+  return JSON.parse(process.argv[2]!) as T;
 }
 
 /** Until SIGTERM. A fenced or fatal producer ends the process: its supervisor starts it again. */
