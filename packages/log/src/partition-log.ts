@@ -53,8 +53,12 @@ export class PartitionLog {
   #listeners: readonly ((event: LogEvent) => void)[] = [];
   #closed: KafkaStorageError | undefined;
   #closing: Promise<void> | undefined;
+  /** The end of the log as the files hold it, complete with indexes, snapshot and recovery point; −1: they are behind. */
+  #restOffset: number;
   /** Rolled since the last commit: the names of new files are to be synced as well. */
   #hasNewFiles = false;
+  /** The last sync, which may be under way. */
+  #syncing: Promise<unknown> = Promise.resolve();
   /** Sealed, and not yet durable with indexes and snapshot. */
   #sealed: Segment[] = [];
   /** Work beside the turn: checkpoints, files to remove. Closing waits for it. */
@@ -92,6 +96,7 @@ export class PartitionLog {
     this.#logEndOffset = recovered.logEndOffset;
     this.#writtenOffset = recovered.logEndOffset;
     this.#highWatermark = recovered.logEndOffset;
+    this.#restOffset = recovered.isAtRest ? recovered.logEndOffset : -1;
     this.#sizeBytes = recovered.segments.reduce((sum, segment) => sum + segment.sizeBytes, 0);
     this.#compaction = this.#newCompaction(recovered.firstDirtyOffset);
     this.#tail = new Tail(options.tailCache, recovered.logEndOffset);
@@ -344,21 +349,30 @@ export class PartitionLog {
     while (this.#highWatermark < this.#logEndOffset) await this.#commits.enlist(this.#member).done;
     const endOffset = this.#logEndOffset;
     this.#shut(this.#storageError('is closed'));
+    this.#inBackground(async () => void (await this.#syncing));
     await this.#drained();
+    const hasFailed = this.#commits.failure !== undefined; // meanwhile: nothing may be written any more
+    if (!hasFailed && !this.#isAtRest(endOffset)) await this.#bringToRest(endOffset);
+    this.#closeFiles();
+  }
+
+  /** Asks the file as well: a disk that is gone must not pass for a clean closing. */
+  #isAtRest(endOffset: number): boolean {
+    return this.#active.file().size() === this.#active.sizeBytes && this.#restOffset === endOffset;
+  }
+
+  /** All that a clean start trusts. A log that was not touched has it already: a thousand idle ones close without a sync. */
+  async #bringToRest(endOffset: number): Promise<void> {
     this.#active.seal();
-    for (const segment of this.#segments) if (segment.hasUnsynced || segment === this.#active) await segment.sync();
-    for (const segment of [...this.#sealed, this.#active]) await segment.syncIndexes();
-    // In the modes that do not sync at each commit, the names of rolled segments are still to be made durable.
-    if (this.#hasNewFiles) await this.#files.syncDirectory(this.#directory);
-    await this.#checkpoints.writeSnapshotDurably(this.#producers, endOffset);
+    const syncs = this.#segments.filter((segment) => segment.hasUnsynced).map((segment) => segment.sync());
+    for (const segment of [...this.#sealed, this.#active]) syncs.push(segment.syncIndexes());
+    syncs.push(this.#checkpoints.writeSnapshotDurably(this.#producers, endOffset));
+    await Promise.all(syncs);
     const bases = this.#segments.map((segment) => segment.baseOffset);
     this.#checkpoints.removeSnapshotsExcept(new Set([endOffset, ...bases]));
-    await this.#checkpoints.replace([
-      this.#epochs.toFile(),
-      this.#checkpoints.offset(checkpointNames.logStartOffset, this.#logStartOffset),
-      this.#checkpoints.offset(checkpointNames.recoveryPoint, endOffset),
-    ]);
-    this.#closeFiles();
+    // In the modes that do not sync at each commit, the names of rolled segments are still to be made durable.
+    if (this.#hasNewFiles) await this.#files.syncDirectory(this.#directory);
+    await this.#checkpoints.replace([this.#checkpoints.offset(checkpointNames.recoveryPoint, endOffset)]);
   }
 
   /** Renames the directory away, to `<directory>.<topic id>-delete`, and removes it. Readers get `KafkaStorageError`. */
@@ -423,6 +437,7 @@ export class PartitionLog {
       this.#checkpoints.writeSnapshot(this.#producers, baseOffset);
       this.#active = Segment.create(this.#files, this.#directory, baseOffset);
       this.#sealed.push(sealed);
+      this.#restOffset = -1;
       this.#segments = [...this.#segments, this.#active];
       this.#hasNewFiles = true;
       this.#commits.enlist(this.#member);
@@ -459,12 +474,14 @@ export class PartitionLog {
     const sealed = this.#sealed;
     this.#sealed = [];
     for (const segment of sealed) if (segment.hasUnsynced) syncs.push(segment.sync());
-    if (this.#active.hasUnsynced) syncs.push(this.#active.sync());
+    if (this.#active.hasUnsynced && !this.#commits.isUnsynced) syncs.push(this.#active.sync());
     if (this.#hasNewFiles) {
       this.#hasNewFiles = false;
       syncs.push(this.#files.syncDirectory(this.#directory));
     }
-    await Promise.all(syncs);
+    const done = Promise.all(syncs);
+    this.#syncing = done;
+    await done;
     const last = sealed.at(-1);
     if (last !== undefined) this.#inBackground(() => this.#moveRecoveryPoint(sealed));
   }
@@ -484,6 +501,7 @@ export class PartitionLog {
     await this.#checkpoints.syncSnapshot(next.baseOffset);
     await this.#files.syncDirectory(this.#directory);
     await this.#checkpoints.replace([this.#checkpoints.offset(checkpointNames.recoveryPoint, next.baseOffset)]);
+    if (next === this.#active && next.sizeBytes === 0 && this.#sealed.length === 0) this.#restOffset = next.baseOffset;
     for (const segment of sealed) if (!this.#recent.has(segment)) segment.unload();
   }
 

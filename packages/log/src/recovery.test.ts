@@ -72,9 +72,13 @@ it('lays segments out as Kafka does', async () => {
   expect(next).toBe(12);
   expect(read('partition.metadata').toString()).toBe('version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ\n');
   expect(read('leader-epoch-checkpoint').toString()).toBe('0\n1\n0 0\n');
-  expect(read('log-start-offset-checkpoint').toString()).toBe('0\n1\norders 0 0\n');
+  expect(read('recovery-point-offset-checkpoint').toString()).toBe('0\n1\norders 0 12\n');
   const snapshot = read('00000000000000000012.snapshot');
   expect([snapshot.length, snapshot.readInt16BE(0), snapshot.readInt32BE(6)]).toEqual([10, 1, 0]);
+
+  const reopened = await harness.open({ wasClosedCleanly: true });
+  await Promise.all([reopened.deleteRecordsBefore(1), harness.settle()]);
+  expect(read('log-start-offset-checkpoint').toString()).toBe('0\n1\norders 0 1\n');
 });
 
 it('builds indexes anew that are missing, cut short or damaged', async () => {

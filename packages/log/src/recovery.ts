@@ -33,6 +33,8 @@ export interface RecoveredLog {
   readonly logEndOffset: number;
   /** Where the next compaction begins to look for new records. */
   readonly firstDirtyOffset: number;
+  /** Segments, indexes, snapshot and recovery point on disk are what closing would write. */
+  readonly isAtRest: boolean;
 }
 
 /**
@@ -63,6 +65,8 @@ class Recovery {
   #isOurs = false;
   /** The producers' state is that just before this offset. */
   #producersUpTo = 0;
+  /** The offset of the snapshot that was used; −1: there was none. */
+  #restoredFrom = -1;
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
@@ -91,6 +95,7 @@ class Recovery {
       if (i < firstScanned) await this.#trust(i);
       else if (!(await this.#scan(i, recoveryPoint))) break;
     }
+    const wasTrusted = wasClosedCleanly && firstScanned === this.#segments.length;
     let logStartOffset = Math.max(this.#logStartOffset, this.#segments[0]!.baseOffset);
     if (this.#endOffset < logStartOffset) {
       // What was lost lies before the start: nothing is left.
@@ -99,10 +104,16 @@ class Recovery {
     }
     logStartOffset = Math.min(logStartOffset, this.#endOffset);
     this.#dropSnapshotsAfter(this.#endOffset);
-    await this.#makeDurable(firstScanned);
+    const wasCut = this.#segments.some((segment) => segment.hasUnsynced);
+    if (isNew || !wasTrusted || wasCut) await this.#makeDurable(firstScanned);
+    this.#producers.highWatermarkMoved(this.#endOffset);
     const written = this.#startEpoch(isNew || wasClosedCleanly, logStartOffset) ? [this.#epochs.toFile()] : [];
     if (metadata !== undefined) written.push(metadata);
-    if (!wasClosedCleanly || !this.#isOurs) written.push(this.#recoveryPointFile());
+    const movesPoint = !wasClosedCleanly || !this.#isOurs;
+    if (movesPoint) written.push(this.#recoveryPointFile());
+    const pointOnDisk = movesPoint ? this.#segments.at(-1)!.baseOffset : knownDurable;
+    // One that nothing was ever written to needs neither indexes nor a snapshot.
+    const isUnused = this.#isUnused() && this.#restoredFrom === -1;
     if (written.length > 0) await replaceFiles(this.#files, this.#directory, written);
     return {
       segments: this.#segments,
@@ -111,6 +122,9 @@ class Recovery {
       logStartOffset,
       logEndOffset: this.#endOffset,
       firstDirtyOffset: this.#firstDirtyOffset(logStartOffset),
+      isAtRest:
+        pointOnDisk === this.#endOffset &&
+        (isUnused || (wasTrusted && !wasCut && this.#restoredFrom === this.#endOffset)),
     };
   }
 
@@ -149,8 +163,12 @@ class Recovery {
       if (endOffset > recoveryPoint || !segments[i]!.checkIndexEnds(endOffset)) return i;
     }
     const last = segments.length - 1;
-    const isTrusted = recoveryPoint === Infinity && segments[last]!.hasSoundIndexes();
-    return isTrusted ? last + 1 : last;
+    if (recoveryPoint !== Infinity) return last;
+    return this.#isUnused() || segments[last]!.hasSoundIndexes() ? last + 1 : last;
+  }
+
+  #isUnused(): boolean {
+    return this.#segments.length === 1 && this.#segments[0]!.sizeBytes === 0;
   }
 
   /** The latest whole snapshot that is not ahead of where records are read again from. */
@@ -166,6 +184,7 @@ class Recovery {
       }
       this.#producers.restore(entries);
       this.#producersUpTo = offset;
+      this.#restoredFrom = offset;
       return;
     }
     this.#producersUpTo = this.#segments[0]!.baseOffset;
@@ -266,18 +285,17 @@ class Recovery {
     for (const segment of this.#segments) if (segment.hasUnsynced || scanned.includes(segment)) await segment.sync();
     for (const segment of scanned.slice(0, -1)) await segment.syncIndexes();
     await this.#files.syncDirectory(this.#directory);
-    this.#producers.highWatermarkMoved(this.#endOffset);
   }
 
-  /** A crash may have taken what consumers have read (unless each commit was synced): a new epoch lets them find out. */
+  /** A crash may have taken what consumers have read (unless each commit was synced): a new epoch lets them find out. True: to be saved. */
   #startEpoch(keepsEpoch: boolean, logStartOffset: number): boolean {
+    const before = this.#epochs.toFile().bytes;
     this.#epochs.truncateFromEnd(this.#endOffset + 1);
     this.#epochs.truncateFromStart(logStartOffset);
     const latest = this.#epochs.latest;
-    if (latest >= 0 && keepsEpoch) return false;
     if (latest < 0) this.#epochs.assign(0, logStartOffset);
-    else this.#epochs.assign(latest + 1, this.#endOffset);
-    return true;
+    else if (!keepsEpoch) this.#epochs.assign(latest + 1, this.#endOffset);
+    return Buffer.compare(before, this.#epochs.toFile().bytes) !== 0;
   }
 
   #recoveryPointFile(): FileContent {
