@@ -16,14 +16,13 @@ import type { StateStoreBackend } from '../state/store-backend.ts';
 import type { StoreBackend } from '../stores.ts';
 import type { ObservedRecord, RecordFailure } from '../task/ports.ts';
 import type { StreamsOptions, StreamsState } from './app.ts';
-import { ChangelogReader } from './changelog-reader.ts';
 import { clusterOf } from './client-cluster.ts';
 import type { StreamsCluster } from './cluster.ts';
 import { decodeCommitMetadata } from './commit-metadata.ts';
 import { checkOptions } from './check-options.ts';
 import { takeSlot } from './embedded-slots.ts';
 import { AppClosedError, InvalidStreamsOptionError } from './errors.ts';
-import { GlobalTable } from './global-table.ts';
+import { GlobalTables } from './global-tables.ts';
 import { prepareTopics, sourcesOf } from './internal-topics.ts';
 import { AppMetrics, type StreamsMetrics } from './metrics.ts';
 import { Observations } from './observations.ts';
@@ -78,13 +77,12 @@ export class AppRunner {
   readonly #observations: Observations;
   readonly #reflection: Reflection;
   readonly #views: ViewSurroundings;
-  readonly #globalTables = new Map<string, GlobalTable>();
+  readonly #globalTables: GlobalTables;
   readonly #transactionalId: string;
   readonly #groupInstanceId: string | undefined;
   readonly #releaseSlot: () => void;
   #cluster: StreamsCluster | undefined;
   #partitionCounts: ReadonlyMap<string, number> = new Map();
-  #globalReader: ChangelogReader | undefined;
   #session: Session | undefined;
   #isPaused = false;
   /** When a commit or a restore last went on. */
@@ -110,6 +108,14 @@ export class AppRunner {
       applicationId: this.#applicationId,
       cluster: () => this.#cluster!,
       runner: (subtopology, partition) => this.#runner(subtopology, partition),
+    });
+    this.#globalTables = new GlobalTables({
+      plans: plan.globalTables,
+      applicationId: this.#applicationId,
+      clock: this.#clock,
+      onFailure: (failure) => this.#failures.next(failure),
+      onProgress: (progress) => this.#restore.next(progress),
+      onLost: (error) => this.#session?.abort(error),
     });
     this.#views = {
       plan,
@@ -166,9 +172,13 @@ export class AppRunner {
   }
 
   view(storeName: string): unknown {
-    if (this.#plan.globalTables.some(({ store }) => store === storeName)) {
-      const lag = (): number => this.#globalReader?.lagRecords ?? 0;
-      return globalView(() => this.#globalTables.get(storeName), storeName, lag);
+    const globals = this.#globalTables;
+    if (globals.has(storeName)) {
+      return globalView(
+        () => globals.byStore.get(storeName),
+        storeName,
+        () => globals.lagRecords,
+      );
     }
     const plan = this.#plan.stores.find(({ name }) => name === storeName);
     if (plan === undefined) {
@@ -218,14 +228,14 @@ export class AppRunner {
       });
       await this.#checkPlan();
     });
-    await this.#retrying(() => this.#openGlobalTables());
+    await this.#openGlobalTables();
   }
 
   /** A session that lost its place in the group, or a broker, is followed by another one. */
   async #runSessions(): Promise<void> {
     for (let failures = 0; ;) {
       if (this.#closing.signal.aborted) return;
-      if (this.#globalReader === undefined) await this.#unlessClosing(this.#retrying(() => this.#openGlobalTables()));
+      if (!this.#globalTables.areOpen) await this.#unlessClosing(this.#openGlobalTables());
       const session = new Session(
         {
           plan: this.#plan,
@@ -234,7 +244,7 @@ export class AppRunner {
           cluster: this.#cluster!,
           partitionCounts: this.#partitionCounts,
           createTask: this.#createTask,
-          globalStores: this.#globalTables,
+          globalStores: this.#globalTables.byStore,
           backendOf: (store) => this.#backendOf(store),
           guarantee: this.#guarantee,
           transactionalId: this.#transactionalId,
@@ -278,7 +288,7 @@ export class AppRunner {
     this.#cancelPlanCheck?.();
     const backends = new Set([this.#options.store, ...Object.values(this.#options.stores ?? {})]);
     await Promise.allSettled([
-      this.#globalReader?.close(reason),
+      this.#globalTables.close(reason),
       ...[...backends].map((backend) => (isStateStoreBackend(backend) ? backend.close() : undefined)),
     ]);
     // What it made is closed already, or did not close in time.
@@ -342,24 +352,8 @@ export class AppRunner {
     }
   }
 
-  async #openGlobalTables(): Promise<void> {
-    if (this.#plan.globalTables.length === 0) return;
-    const cluster = this.#cluster!;
-    const consumer = cluster.consumer({ isolationLevel: 'read_committed', autoOffsetReset: 'none' });
-    await this.#globalReader?.close(new AppClosedError(this.#applicationId, 'its global tables are read again'));
-    const reader = new ChangelogReader(consumer, (error) => {
-      this.#globalReader = undefined; // the next session begins with reading them again
-      this.#session?.abort(error);
-    });
-    this.#globalReader = reader;
-    await Promise.all(
-      this.#plan.globalTables.map(async (plan) => {
-        const table = new GlobalTable(plan, (failure) => this.#failures.next(failure));
-        this.#globalTables.set(plan.store, table);
-        const monotonic = (): number => this.#clock.monotonic();
-        await table.open(cluster, reader, monotonic, (progress) => this.#restore.next(progress));
-      }),
-    );
+  #openGlobalTables(): Promise<void> {
+    return this.#retrying(() => this.#globalTables.open(this.#cluster!));
   }
 
   #backendOf(store: string): StateStoreBackend | undefined {
