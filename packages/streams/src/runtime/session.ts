@@ -3,6 +3,7 @@ import { delay, isMillraceError } from '@millrace/platform';
 import { streamsAssignor } from './assignor.ts';
 import { ChangelogReader } from './changelog-reader.ts';
 import { commitTasks, type CommitPath, type CommitSurroundings } from './commit.ts';
+import { Doorbell } from './doorbell.ts';
 import type { OpeningTask } from './opening-task.ts';
 import type { OpenStore } from './open-store.ts';
 import { RecordOutput } from './record-output.ts';
@@ -41,6 +42,7 @@ export class Session {
   readonly #output: RecordOutput;
   readonly #restore: RestoreSurroundings;
   readonly #purge: RepartitionPurge;
+  readonly #doorbell: Doorbell;
   readonly #revocations: Revocation[] = [];
   readonly #closing = new AbortController();
   #pumping: Promise<void> = Promise.resolve();
@@ -48,9 +50,6 @@ export class Session {
   #isPaused: boolean;
   #isStopping = false;
   #failure: unknown;
-  #wake: (() => void) | undefined;
-  /** Something has come since the loop last looked: it may have been busy then. */
-  #isWoken = false;
   #lastCommitMs = 0;
   #lastCommitDurationMs = 0;
   #firstRunner = 0;
@@ -64,6 +63,7 @@ export class Session {
   constructor(options: SessionOptions, isPaused: boolean) {
     this.#options = options;
     this.#isPaused = isPaused;
+    this.#doorbell = new Doorbell(options.clock, options.wallClock);
     const { cluster, sources, applicationId, plan, guarantee, transactionalId, clock, events } = options;
     const topics = sources.flatMap((source) => source.topics);
     const patterns = sources.flatMap((source) => source.patterns);
@@ -80,7 +80,7 @@ export class Session {
       onPartitionsAssigned: (partitions) => {
         this.#hasJoined = true;
         this.tasks.assigned(partitions);
-        this.#wakeUp();
+        this.#doorbell.ring();
       },
       onPartitionsRevoked: (partitions) => this.#revoked(partitions),
       onPartitionsLost: () => {
@@ -110,7 +110,7 @@ export class Session {
       consumer: this.#consumer,
       output: this.#output,
       restore: this.#restore,
-      wake: () => this.#wakeUp(),
+      wake: () => this.#doorbell.ring(),
       fail: (error) => this.#fail(error),
     });
   }
@@ -159,7 +159,7 @@ export class Session {
   /** Commits, gives up the tasks, leaves the group; `run` resolves. */
   stop(): void {
     this.#isStopping = true;
-    this.#wakeUp();
+    this.#doorbell.ring();
   }
 
   /** Stops without the commit, whatever is waited for; `run` rejects with the reason. */
@@ -171,7 +171,7 @@ export class Session {
 
   setPaused(isPaused: boolean): void {
     this.#isPaused = isPaused;
-    this.#wakeUp();
+    this.#doorbell.ring();
   }
 
   /** Runs `read` when the stores hold what is committed and nothing else: at once, or right after the next commit. */
@@ -194,7 +194,7 @@ export class Session {
   async #loop(): Promise<void> {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;
-      this.#isWoken = false;
+      this.#doorbell.listen();
       while (this.#revocations.length > 0) await this.#giveUp(this.#revocations[0]!);
       if (this.#isStopping) return this.#commit();
       await this.tasks.open((opening) => this.#commit(opening));
@@ -202,8 +202,11 @@ export class Session {
       this.#tellState();
       const recordCount = this.#isPaused ? 0 : await this.#process();
       if (this.#isCommitDue()) await this.#commit();
-      if (recordCount > 0 || this.#isWoken) await this.#yield();
-      else await this.#sleep();
+      if (recordCount > 0 || this.#doorbell.hasRung) await this.#doorbell.turn();
+      else {
+        const { waitMs, wallWaitMs } = this.#nextDue();
+        await this.#doorbell.wait(waitMs, wallWaitMs);
+      }
     }
   }
 
@@ -334,7 +337,7 @@ export class Session {
     for (const open of runners.flatMap(({ stores }) => stores)) {
       if (open.backend === undefined) continue;
       void open.answered.then(() => {
-        if (open.isStale) this.#wakeUp();
+        if (open.isStale) this.#doorbell.ring();
       });
     }
   }
@@ -356,7 +359,7 @@ export class Session {
     if (this.#closing.signal.aborted || this.#failure !== undefined) return Promise.resolve();
     return new Promise((done) => {
       this.#revocations.push({ partitions, done });
-      this.#wakeUp();
+      this.#doorbell.ring();
     });
   }
 
@@ -378,43 +381,16 @@ export class Session {
       if (fetched === null) continue;
       this.tasks.take(fetched);
       this.#options.events.moved();
-      this.#wakeUp();
+      this.#doorbell.ring();
     }
   }
 
   // ── Waiting ──
 
-  #wakeUp(): void {
-    this.#isWoken = true;
-    this.#wake?.();
-  }
-
   #fail(error: unknown): void {
     this.#failure ??= error;
     this.tasks.abort(error);
-    this.#wakeUp();
-  }
-
-  /** A turn of the event loop: what has come in is read, what was sent goes out. */
-  #yield(): Promise<void> {
-    return new Promise((resolve) => this.#options.clock.defer(resolve));
-  }
-
-  /** Until something comes, or is due. */
-  #sleep(): Promise<void> {
-    const { clock, wallClock } = this.#options;
-    const { waitMs, wallWaitMs } = this.#nextDue();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        cancel();
-        cancelWall?.();
-        this.#wake = undefined;
-        resolve();
-      };
-      this.#wake = done;
-      const cancel = clock.after(Math.max(0, waitMs), done);
-      const cancelWall = wallWaitMs === Infinity ? undefined : wallClock.after(Math.max(1, wallWaitMs), done);
-    });
+    this.#doorbell.ring();
   }
 
   #nextDue(): { readonly waitMs: number; readonly wallWaitMs: number } {
