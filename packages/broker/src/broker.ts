@@ -8,7 +8,7 @@ import {
   type Logger,
   type Platform,
 } from '@millrace/platform';
-import type { InProcessChannel, InProcessEndpoint } from '@millrace/protocol';
+import { prepareDecompression, type InProcessChannel, type InProcessEndpoint } from '@millrace/protocol';
 import { BrokerCore } from './broker-core.ts';
 import type { BrokerOptions, Listener } from './broker-options.ts';
 import { brokerConfigFrom, type BrokerConfig } from './core/broker-config.ts';
@@ -79,6 +79,7 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
     const given = options.platform ?? nodePlatform();
     const platform = options.data === 'memory' ? { ...given, files: memoryFileSystem(() => given.clock.now()) } : given;
     const path = options.data === 'memory' ? memoryDirectory : options.data;
+    await prepareDecompression();
     const directory = await DataDirectory.open(path, platform.files);
     const broker = new Broker({ platform, options, config, directory });
     try {

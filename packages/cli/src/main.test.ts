@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Broker } from '@millrace/broker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadZstd } from './zstd.ts';
 
 const bin = fileURLToPath(new URL('../bin/millrace.js', import.meta.url));
 let broker: Broker;
@@ -16,7 +15,6 @@ let directory: string;
 let modules: string;
 const children: ChildProcess[] = [];
 beforeAll(async () => {
-  await loadZstd(); // the broker of these tests is in this process
   broker = await Broker.open({ data: 'memory', listen: { port: 0 } });
   directory = mkdtempSync(join(tmpdir(), 'millrace-cli-'));
   modules = mkdtempSync(fileURLToPath(new URL('../dist/modules-', import.meta.url)));

@@ -131,6 +131,7 @@ program
   .option('--describe [format]', 'print the plan (text, json, mermaid) and leave')
   .option('--at-least-once', 'without transactions')
   .option('--eager', 'commit whenever the input is read to its end')
+  .option('--instance <name>', 'this instance’s own name: after a crash the next run with it starts at once')
   .addOption(jsonOption())
   .action(async (file, options) => (await import('./commands/run.ts')).runPipeline(file, options));
 

@@ -1,3 +1,4 @@
+import { prepareDecompression } from '@millrace/protocol';
 import { ClientAdmin } from './admin/admin.ts';
 import type { Admin } from './admin/admin-types.ts';
 import type { ClientOptions, Cluster } from './cluster-options.ts';
@@ -65,7 +66,7 @@ export class Client {
     options.signal?.throwIfAborted();
     const connection = new ClusterClient(cluster, options);
     try {
-      await connection.refresh();
+      await Promise.all([connection.refresh(), prepareDecompression()]);
     } catch (error) {
       connection.close();
       throw error;

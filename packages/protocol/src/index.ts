@@ -1,4 +1,10 @@
-export { compress, decompress, prepareCompression, type CompressionType } from './compression/compression.ts';
+export {
+  compress,
+  decompress,
+  prepareCompression,
+  prepareDecompression,
+  type CompressionType,
+} from './compression/compression.ts';
 export type { VersionBounds } from './codec/versions.ts';
 export { crc32c } from './crc32c.ts';
 export { errorCodes, errorInfo, type ErrorInfo, type ErrorName } from './error-codes.ts';

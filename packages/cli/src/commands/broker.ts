@@ -6,7 +6,6 @@ import { Broker, type BrokerOptions } from '@millrace/broker';
 import { PortInUseError } from '@millrace/platform';
 import { UsageError } from '../errors.ts';
 import { lazyLogger } from '../lazy-logger.ts';
-import { loadZstd } from '../zstd.ts';
 
 export interface BrokerCommandOptions {
   readonly data: string;
@@ -28,7 +27,6 @@ export async function runBroker(options: BrokerCommandOptions): Promise<void> {
     stopping.abort();
   }
 
-  await loadZstd();
   let failure: Error | undefined;
   const broker = await Broker.open({
     data: options.data,

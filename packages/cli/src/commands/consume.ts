@@ -2,7 +2,6 @@ import { Client, type ConsumerRecord } from '@millrace/client';
 import { bytes, nullable, topic } from '@millrace/serde';
 import { UsageError } from '../errors.ts';
 import { timeOf } from '../time-of.ts';
-import { loadZstd } from '../zstd.ts';
 
 interface Options {
   readonly broker: string;
@@ -29,7 +28,6 @@ export async function consume(names: readonly string[], options: Options): Promi
   const contracts = names.map((name) => topic(name, { key: nullable(bytes), value: nullable(bytes) }));
   const isolationLevel = options.uncommitted ? 'read_uncommitted' : 'read_committed';
   const { signal } = stopping;
-  await loadZstd();
   await using client = await Client.connect(options.broker);
 
   let count = 0;

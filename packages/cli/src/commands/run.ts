@@ -6,13 +6,13 @@ import { Streams, type StreamsOptions, type Topology } from '@millrace/streams';
 import { auditTime } from 'rxjs';
 import { UsageError } from '../errors.ts';
 import { output } from '../output.ts';
-import { loadZstd } from '../zstd.ts';
 
 interface Options {
   readonly broker: string;
   readonly describe?: string | true;
   readonly atLeastOnce?: boolean;
   readonly eager?: boolean;
+  readonly instance?: string;
   readonly json?: boolean;
 }
 
@@ -33,7 +33,6 @@ export async function runPipeline(file: string, options: Options): Promise<void>
   }
   const stopping = new AbortController();
   process.once('SIGINT', () => stopping.abort()).once('SIGTERM', () => stopping.abort());
-  await loadZstd();
   // An app that runs waits for a broker that is away. At the start, a wrong address is likelier.
   await (await Client.connect(options.broker)).close();
   const out = output(options);
@@ -43,6 +42,7 @@ export async function runPipeline(file: string, options: Options): Promise<void>
     cluster: options.broker,
     processingGuarantee: options.atLeastOnce ? 'at_least_once' : (own?.processingGuarantee ?? 'exactly_once_v2'),
     commit: options.eager ? 'eager' : own?.commit,
+    groupInstanceId: options.instance ?? own?.groupInstanceId,
     signal: stopping.signal,
   });
   app.state$.subscribe((state) => process.stderr.write(`state: ${state}\n`));

@@ -1,3 +1,4 @@
+import { UnsupportedCompressionError } from '../errors.ts';
 import type { CompressionType } from './compression-type.ts';
 import { tooLarge } from './errors.ts';
 import { gunzip, gzip } from './gzip.ts';
@@ -51,4 +52,16 @@ export function decompress(type: CompressionType, bytes: Uint8Array, maxBytes: n
  */
 export async function prepareCompression(type: CompressionType): Promise<void> {
   if (type === 'zstd') await prepareZstd();
+}
+
+/**
+ * Loads what there is to read all types with. Where zstd has no module (Node before 22.15), whoever meets such a batch gets
+ * `UnsupportedCompressionError`, and everything else works. Brokers and clients call it when they open.
+ */
+export async function prepareDecompression(): Promise<void> {
+  try {
+    await prepareZstd();
+  } catch (error) {
+    if (!(error instanceof UnsupportedCompressionError)) throw error;
+  }
 }
