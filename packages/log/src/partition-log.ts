@@ -13,10 +13,10 @@ import { LogCompaction } from './log-compaction.ts';
 import type { LogConfig } from './log-config.ts';
 import type { AppendResult, LogEvent, LogOptions, ProducerSnapshot, ReadOptions, ReadResult } from './log-types.ts';
 import type { EndMarker, ProducerState } from './producer-state.ts';
+import { readSegments } from './read-segments.ts';
 import { recoverLog, type RecoveredLog } from './recovery.ts';
 import { segmentsToDelete } from './retention.ts';
 import { abortedBetween, RecentSegments, segmentIndex } from './segment-list.ts';
-import { findBatches } from './segment-reader.ts';
 import { Segment } from './segment.ts';
 import { Tail } from './tail-cache.ts';
 import { offsetForTimestamp, offsetForMaxTimestamp, type OffsetAndTimestamp } from './time-lookup.ts';
@@ -508,21 +508,21 @@ export class PartitionLog {
   // --- reading
 
   async #readFile(offset: number, upperOffset: number, options: ReadOptions): Promise<ReadResult> {
-    // A compaction may put others in their place during the read: which transactions were aborted goes with what was read.
     this.#writeQueue();
-    const segments = this.#segments;
+    const { maxBytes, minOneBatch } = options;
     const { indexIntervalBytes } = this.#config;
-    for (let i = segmentIndex(segments, offset); i < segments.length; i++) {
-      const segment = segments[i]!;
-      if (segment.baseOffset >= upperOffset) break;
-      if (segment !== this.#active) this.#recent.touch(segment);
-      const found = await this.#orClosed(findBatches(segment, { ...options, offset, upperOffset, indexIntervalBytes }));
-      this.#checkOpen();
-      if (found === null) continue; // compaction left nothing from here on in this segment
-      const parts = found.bytes.length === 0 ? [] : [found.bytes];
-      return this.#readResult(parts, found.bytes.length, offset, found.endOffset, options, segments);
-    }
-    return this.#readResult([], 0, offset, upperOffset, options);
+    const read = await this.#orClosed(
+      readSegments(
+        () => this.#segments,
+        { offset, upperOffset, maxBytes, minOneBatch, indexIntervalBytes },
+        (segment) => {
+          this.#checkOpen();
+          if (segment !== this.#active) this.#recent.touch(segment);
+        },
+      ),
+    );
+    this.#checkOpen();
+    return this.#readResult(read.parts, read.byteLength, offset, read.endOffset, options, read.segments);
   }
 
   #readResult(

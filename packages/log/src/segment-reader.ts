@@ -8,6 +8,8 @@ import type { Segment } from './segment.ts';
 export interface FoundBatches {
   readonly bytes: Uint8Array;
   readonly endOffset: number;
+  /** Nothing is left behind them in the segment. */
+  readonly isSegmentEnd: boolean;
 }
 
 export interface FindOptions {
@@ -22,7 +24,12 @@ export interface FindOptions {
  * Reads whole batches from the one that holds an offset on. One read as a rule: the index leads to a little before it.
  * null: the segment has none at or behind the offset.
  */
-export async function findBatches(segment: Segment, options: FindOptions): Promise<FoundBatches | null> {
+export function findBatches(segment: Segment, options: FindOptions): Promise<FoundBatches | null> {
+  // Between two reads of one file it must not be closed: its name may be another's by then.
+  return segment.using(() => find(segment, options));
+}
+
+async function find(segment: Segment, options: FindOptions): Promise<FoundBatches | null> {
   let position = segment.offsetIndex().positionFor(options.offset);
   let wanted = options.maxBytes + options.indexIntervalBytes;
   let isByIndex = position > 0;
@@ -49,9 +56,10 @@ export async function findBatches(segment: Segment, options: FindOptions): Promi
         );
       }
       if (header.baseOffset + header.lastOffsetDelta < options.offset) at += header.sizeBytes;
-      else if (at + header.sizeBytes <= available) return take(chunk, at, options);
-      else if (at === 0 && !options.minOneBatch && header.sizeBytes > options.maxBytes) {
-        return { bytes: chunk.subarray(0, 0), endOffset: options.offset };
+      else if (at + header.sizeBytes <= available) {
+        return take(chunk, at, segment.writtenBytes - position, options);
+      } else if (at === 0 && !options.minOneBatch && header.sizeBytes > options.maxBytes) {
+        return { bytes: chunk.subarray(0, 0), endOffset: options.offset, isSegmentEnd: false };
       } else {
         wanted = Math.max(header.sizeBytes, options.maxBytes);
         break;
@@ -73,8 +81,8 @@ function endsBefore(chunk: Uint8Array, offset: number): boolean {
   );
 }
 
-/** From a batch that is whole in the chunk on: all that follow whole, within the limits. */
-function take(chunk: Uint8Array, start: number, options: FindOptions): FoundBatches {
+/** From a batch that is whole in the chunk on: all that follow whole, within the limits. `segmentEnd`: as seen from the chunk. */
+function take(chunk: Uint8Array, start: number, segmentEnd: number, options: FindOptions): FoundBatches {
   let end = start;
   let endOffset = options.offset;
   while (chunk.length - end >= batchHeaderBytes) {
@@ -88,5 +96,5 @@ function take(chunk: Uint8Array, start: number, options: FindOptions): FoundBatc
     end = nextEnd;
     endOffset = lastOffset + 1;
   }
-  return { bytes: chunk.subarray(start, end), endOffset };
+  return { bytes: chunk.subarray(start, end), endOffset, isSegmentEnd: end === segmentEnd };
 }

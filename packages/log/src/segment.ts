@@ -318,6 +318,9 @@ export class Segment {
 
   /** Renames the files, so that they count no longer, whatever happens before they are removed. Gives their paths. */
   markDeleted(): string[] {
+    // A reader that is still at it will ask which transactions were aborted.
+    this.aborted();
+    this.#isPinned = true;
     return renameFiles(this.#files, this, [...segmentSuffixes, suffixes.snapshot], '', suffixes.deleted);
   }
 
