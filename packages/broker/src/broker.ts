@@ -79,7 +79,8 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
     const given = options.platform ?? nodePlatform();
     const platform = options.data === 'memory' ? { ...given, files: memoryFileSystem(() => given.clock.now()) } : given;
     const path = options.data === 'memory' ? memoryDirectory : options.data;
-    await prepareDecompression();
+    // Loading a module is real work, which a simulated world would not wait for.
+    if (options.platform === undefined) await prepareDecompression();
     const directory = await DataDirectory.open(path, platform.files);
     const broker = new Broker({ platform, options, config, directory });
     try {

@@ -279,8 +279,10 @@ export class GroupMember {
       if (answer.errorCode === errorCodes.REBALANCE_IN_PROGRESS) this.rejoin('the group rebalances');
       else this.#check(answer.errorCode, 'Heartbeat');
     } catch (error) {
-      if (this.#isClosing || generationId !== this.#generationId) return;
+      if (this.#isClosing) return;
+      // Before the generation is compared: being thrown out has reset it.
       if (error instanceof Rejoin) return this.rejoin('the group does not know this member any more');
+      if (generationId !== this.#generationId) return;
       if (!isMillraceError(error) || !error.retriable) {
         this.#stopHeartbeat();
         return this.#listener.failed(error as Error);
