@@ -28,6 +28,8 @@ export class OpenStore {
   #failure: unknown;
   #writtenBytes = 0;
   #writtenCount = 0;
+  /** undefined: it is being filled. */
+  #committedStreamTimeMs: number | undefined;
 
   constructor(options: {
     readonly store: StateStore;
@@ -53,6 +55,7 @@ export class OpenStore {
     await this.settled();
     this.#positions = positions;
     const taken = this.store.takeCommit();
+    this.#committedStreamTimeMs = taken.streamTimeMs;
     const prevOffset = this.nextOffset;
     // Where nothing was written the positions go on alone: who waits for one of them waits for an input, not for a change.
     if (nextOffset < prevOffset) nextOffset = prevOffset;
@@ -85,9 +88,22 @@ export class OpenStore {
     const { epoch, nextOffset } = this;
     const nothing = { writes: [], offsets: [], expireBeforeMs: -Infinity };
     const range = { epoch, prevOffset: nextOffset, nextOffset };
-    const { streamTimeMs } = this.store;
+    const { committedStreamTimeMs: streamTimeMs } = this;
     this.#pending = this.#apply({ ...range, ...nothing, positions, timestampMs: nowMs, streamTimeMs }, () => undefined);
     await this.settled();
+  }
+
+  /**
+   * How far the store's time is committed. Records that are processed and not committed have moved its own further: a backend
+   * that was told that one would have the next owner believe that windows were closed whose results nobody has committed.
+   */
+  get committedStreamTimeMs(): number {
+    return this.#committedStreamTimeMs ?? this.store.streamTimeMs;
+  }
+
+  /** The store is filled: from here on records move its time. */
+  filled(): void {
+    this.#committedStreamTimeMs ??= this.store.streamTimeMs;
   }
 
   /** Resolves when the last commit is answered, well or not: `isStale` then tells. */

@@ -59,6 +59,7 @@ export async function bringUpToDate(
     await fillBackend(open, startOffset, untilOffset, around, onFetched);
   }
   open.nextOffset = untilOffset;
+  open.filled();
 }
 
 /** Claims, replays from where the backend stands; once more when it turns out to have lost something meanwhile. */
@@ -109,7 +110,7 @@ async function fillBackend(
           expireBeforeMs: -Infinity,
           positions: [],
           timestampMs: around.nowMs(),
-          streamTimeMs: store.streamTimeMs,
+          streamTimeMs: open.committedStreamTimeMs,
         });
         if (applied.verdict === 'fenced') {
           throw new StoreFencedError(store.plan.name, partition, open.epoch, applied.epoch);
