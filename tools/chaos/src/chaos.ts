@@ -81,6 +81,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
     await until(
       'the flights are counted',
       async () => (await processedCount(client, topology.applicationId)) === data.length,
+      120_000 + 1000 * options.seconds, // what the blows have delayed is still fed at its rate
     );
   } catch (error) {
     problems.push(String(error), ...(await whereTheyAre(client)));

@@ -13,6 +13,8 @@ const { values } = parseArgs({
     redis: { type: 'boolean', default: false },
   },
 });
+// The processes on the scene end with this one.
+process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143));
 const startedAtMs = performance.now();
 const options = {
   seconds: Number(values.seconds),

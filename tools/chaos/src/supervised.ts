@@ -89,7 +89,8 @@ export class Supervised {
     child.once('exit', (code, signal) => {
       process.off('exit', killAtExit);
       if (code === 0) this.#isFinished = true;
-      else if (signal !== 'SIGKILL') this.errors.push(`${tail.trim() || '(nothing on stderr)'} [${signal ?? code}]`);
+      else if (signal !== 'SIGKILL' && !(this.#isStopping && signal === 'SIGTERM'))
+        this.errors.push(`${tail.trim() || '(nothing on stderr)'} [${signal ?? code}]`);
       if (this.#isStopping || this.#isFinished) return;
       if (signal === 'SIGKILL') this.#child = this.#run();
       else void this.#runLater();
