@@ -60,10 +60,14 @@ export class Supervised {
     if (!this.#isRunning) return;
     child.kill('SIGCONT');
     child.kill('SIGTERM');
-    const killing = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);
-    const [, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+    let isLate = false;
+    const killing = setTimeout(() => {
+      isLate = true;
+      child.kill('SIGKILL');
+    }, stopTimeoutMs);
+    await once(child, 'exit'); // by SIGKILL too, where a blow came just before
     clearTimeout(killing);
-    if (signal === 'SIGKILL') throw new Error(`${this.name} did not end within ${stopTimeoutMs} ms of SIGTERM`);
+    if (isLate) throw new Error(`${this.name} did not end within ${stopTimeoutMs} ms of SIGTERM`);
   }
 
   /** Whatever it does, it ends now. */
