@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { isMillraceError } from '@millrace/platform';
-import type { TopicPartitionId, TopicPartitionOffset } from '../bytes/types.ts';
+import type { GroupMetadata, TopicPartitionId, TopicPartitionOffset } from '../bytes/types.ts';
+import { CommitFailedError } from '../errors.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
 import type { Position, TopicPartition } from '../positions.ts';
 import type { AnyTopic } from '../records.ts';
@@ -10,7 +11,7 @@ import { EngineBytesConsumer } from './bytes-consumer.ts';
 import type { ConsumerOptions } from './consumer-options.ts';
 import type { FetchedChunk } from './fetched-chunk.ts';
 import { Progress } from './progress.ts';
-import { ClientRecordBatch } from './record-batch.ts';
+import { ClientRecordBatch, sourceOf } from './record-batch.ts';
 import { RecordDecoder } from './record-decoder.ts';
 
 /**
@@ -63,6 +64,7 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
   /** The chunk that is being decoded, and an error that comes after what was decoded of it. */
   #chunk: FetchedChunk | undefined;
   #nextOffset = 0;
+  readonly #takenAway = new Map<string, number>();
   #pendingError: Error | undefined;
   #isIterated = false;
   #cancelAutoCommit: (() => void) | undefined;
@@ -149,9 +151,9 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
       await this.#bytes.commit(this.#progress.allHandedOut());
       return;
     }
-    const { topic, partition } = upTo;
-    const offset = (upTo instanceof ClientRecordBatch ? upTo.lastOffset : (upTo as R).offset) + 1;
-    await this.#bytes.commit([{ topic, partition, offset }]);
+    if (upTo instanceof ClientRecordBatch) return await this.#bytes.commit([sourceOf(upTo).position]);
+    const { topic, partition, offset } = upTo as R;
+    await this.#bytes.commit([{ topic, partition, offset: offset + 1 }]);
   }
 
   pause(partitions: readonly TopicPartition[] = this.assignment): void {
@@ -239,7 +241,25 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
       return undefined;
     }
     const at = { topic, partition, highWatermark, firstOffset, lastOffset: part.nextOffset - 1 };
-    return new ClientRecordBatch(at, part.records, () => this.#bytes.groupMetadata);
+    const grant = this.#grantOf(chunk);
+    return new ClientRecordBatch(at, part.records, () => this.#groupOf(at, grant));
+  }
+
+  /** How often the partition has been taken away: what was handed out before is not this member's to commit any more. */
+  #grantOf({ topic, partition }: TopicPartition): number {
+    return this.#takenAway.get(`${partition}/${topic}`) ?? 0;
+  }
+
+  /**
+   * The group as it is now, as a partition may be kept through many generations. But not for one that was taken away since, nor
+   * outside of the group: brokers know only of a member in good standing, and take offsets of a transaction without a generation
+   * from anybody. Both would go over those of the new owner.
+   */
+  #groupOf({ topic, partition }: TopicPartition, grant: number): GroupMetadata {
+    const group = this.#bytes.groupMetadata;
+    if (group.generationId < 0) throw new CommitFailedError(group.groupId, 'this consumer is no member of it now');
+    if (this.#grantOf({ topic, partition }) === grant) return group;
+    throw new CommitFailedError(group.groupId, `${topic}-${partition} was taken away since the batch was handed out`);
   }
 
   // ── Committing ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -279,6 +299,9 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
   }
 
   #drop(partitions: readonly TopicPartitionId[]): void {
+    for (const { topic, partition } of partitions) {
+      this.#takenAway.set(`${partition}/${topic}`, this.#grantOf({ topic, partition }) + 1);
+    }
     this.#progress.drop(partitions);
     const chunk = this.#chunk;
     if (chunk !== undefined && partitions.some((p) => p.topic === chunk.topic && p.partition === chunk.partition)) {
