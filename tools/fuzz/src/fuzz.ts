@@ -30,7 +30,7 @@ const config = {
 /** The broker caches the ends of its logs, by default up to this. */
 const tailCacheBytes = 64 * mib;
 /** Node itself, our code, and garbage that is not collected yet. */
-const processBytes = 192 * mib;
+const processBytes = 256 * mib;
 
 /** What the broker's process may take at most, whatever its clients do. */
 export const maxResidentBytes: number =
