@@ -84,17 +84,19 @@ export class RecordAccumulator {
   isDue(open: ProducerBatch, nowMs: number): boolean {
     const { lingerMs, batchSizeBytes } = this.#options;
     if (lingerMs === 0 || open.writer.sizeBytes >= batchSizeBytes || this.isFull) return true;
-    return nowMs - open.createdAtMs >= lingerMs;
+    return nowMs >= open.createdAtMs + lingerMs;
   }
 
-  /** Until the next open batch is due; undefined: there is none. */
+  /** Until the next open batch falls due; undefined: none will. One that is due already waits for something else than time. */
   untilDueMs(nowMs: number): number | undefined {
-    let oldestMs: number | undefined;
-    for (const queue of this.active) {
-      if (queue.open !== undefined) oldestMs = Math.min(oldestMs ?? queue.open.createdAtMs, queue.open.createdAtMs);
+    let nextMs: number | undefined;
+    for (const { open } of this.active) {
+      if (open === undefined) continue;
+      // The same sum as above: of another, rounding may say that it is due, and nobody would come back for it.
+      const dueAtMs = open.createdAtMs + this.#options.lingerMs;
+      if (nowMs < dueAtMs) nextMs = Math.min(nextMs ?? dueAtMs, dueAtMs);
     }
-    if (oldestMs === undefined) return undefined;
-    return Math.max(0, oldestMs + this.#options.lingerMs - nowMs);
+    return nextMs === undefined ? undefined : nextMs - nowMs;
   }
 
   sealAll(): void {

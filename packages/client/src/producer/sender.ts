@@ -101,7 +101,7 @@ export class Sender {
     while (this.#sendRound(nowMs));
     if (this.#options.lingerMs > 0) {
       const untilDueMs = this.#accumulator.untilDueMs(nowMs);
-      if (untilDueMs !== undefined && untilDueMs > 0) this.wake(untilDueMs);
+      if (untilDueMs !== undefined) this.wake(untilDueMs);
     }
   }
 
