@@ -31,3 +31,17 @@ it('sees timers that are set by promises settling on the way', async () => {
   await done;
   expect(fired).toEqual([5, 10, 15]);
 });
+
+it('wakes nobody a rounding error too early', async () => {
+  const clock = new VirtualClock();
+  const ms = (delayMs: number): Promise<void> => new Promise((resolve) => void clock.after(delayMs, resolve));
+  const walk = (async (): Promise<number> => {
+    await ms(56.4);
+    const startMs = clock.monotonic();
+    await ms(166);
+    await ms(startMs + 200 - clock.monotonic());
+    return clock.monotonic() - startMs;
+  })();
+  await clock.advance(1000);
+  expect(await walk).toBeGreaterThanOrEqual(200);
+});

@@ -1,5 +1,11 @@
 import type { Clock } from '../clock.ts';
 
+/**
+ * Timers fire on ticks of about a microsecond, rounded up, as a machine's clock has them: times that differ by rounding errors
+ * alone would let who waits for `start + delay - now` wake before `now - start >= delay`, and wait for nothing for ever.
+ */
+const ticksPerMs = 1024;
+
 interface Timer {
   readonly atMs: number;
   readonly sequence: number;
@@ -34,7 +40,7 @@ export class VirtualClock implements Clock {
 
   after(delayMs: number, task: () => void): () => void {
     const timer: Timer = {
-      atMs: this.#monotonicMs + Math.max(0, delayMs),
+      atMs: Math.ceil((this.#monotonicMs + Math.max(0, delayMs)) * ticksPerMs) / ticksPerMs,
       sequence: this.#sequence++,
       task,
       isCancelled: false,
