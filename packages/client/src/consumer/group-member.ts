@@ -243,8 +243,10 @@ export class GroupMember {
       await this.#listener.revoked(revoked);
       this.rejoin('partitions were given up for others to have');
     }
-    this.#owned = assigned;
+    // What the consumer was not given, as its offsets could not be asked for, must count as new in the next round.
+    this.#owned = assigned.filter((partition) => before.has(keyOf(partition)));
     await this.#listener.assigned(added);
+    this.#owned = assigned;
   }
 
   // ── Staying ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,35 @@
+import { apis, errorCodes } from '@millrace/protocol';
+import { string, topic } from '@millrace/serde';
+import { afterEach, expect, it } from 'vitest';
+import { recordsFrom, ScriptedGroup } from '../testing/scripted-group.ts';
+
+const letters = topic('t', { key: string, value: string });
+const groups: ScriptedGroup[] = [];
+
+async function open(partitionCount: number = 1): Promise<ScriptedGroup> {
+  const group = new ScriptedGroup(partitionCount);
+  groups.push(group);
+  await group.connect();
+  return group;
+}
+
+afterEach(async () => {
+  for (const group of groups.splice(0)) await group.run(group.client.close());
+});
+
+it('reads its partitions also when what the group has committed there could not be asked for at first', async () => {
+  const group = await open();
+  group.fetched = (_, offset) => (offset === 0 ? { records: recordsFrom(0, 2) } : undefined);
+  const since = group.clock.monotonic();
+  // A transaction with offsets was left open: its timeout is longer than that of a request.
+  group.broker.on(apis.offsetFetch, ({ groups: [asked] }) => {
+    const isOpen = group.clock.monotonic() - since < 60_000;
+    if (isOpen) return { groups: [{ groupId: 'g', errorCode: errorCodes.UNSTABLE_OFFSET_COMMIT }] };
+    const partitions = [{ partitionIndex: 0, committedOffset: -1 }];
+    return { groups: [{ groupId: asked!.groupId, topics: [{ name: 't', partitions }] }] };
+  });
+  const consumer = group.client.consumer({ groupId: 'g', topics: [letters] });
+  const records = consumer[Symbol.asyncIterator]();
+  const first = await group.run(records.next());
+  expect(first.value).toMatchObject({ offset: 0, value: '0' });
+});
