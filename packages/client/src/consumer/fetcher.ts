@@ -247,7 +247,9 @@ export class Fetcher {
     const error = new KafkaError(code, `Fetch of ${topic}-${number} at ${fetchOffset}`, {
       context: { topic, partition: number, offset: fetchOffset },
     });
-    if (code === errorCodes.OFFSET_OUT_OF_RANGE) this.#outOfRange(partition, fetchOffset);
+    // Where the reader is may be in range, or was when it was fetched: what is ahead of it is handed out first.
+    if (code === errorCodes.OFFSET_OUT_OF_RANGE && partition.chunks.length > 0) this.#mute([partition]);
+    else if (code === errorCodes.OFFSET_OUT_OF_RANGE) this.#outOfRange(partition, fetchOffset);
     else if (error.retriable) moved.push(partition);
     else {
       this.#mute([partition]);
@@ -268,7 +270,8 @@ export class Fetcher {
   /** The log was cut behind what we have read (KIP-595): there is nothing to read before its new end. */
   #truncated(partition: FetchPartition, endOffset: number): void {
     if (this.#options.autoOffsetReset === 'none') return this.#outOfRange(partition, partition.fetchOffset);
-    this.reposition(partition, () => partition.seek(Math.min(endOffset, partition.fetchOffset!)));
+    const position = partition.position!; // what was fetched ahead of it is dropped, and fetched again
+    this.reposition(partition, () => partition.seek(Math.min(endOffset, position)));
   }
 
   async #resetPositions(partitions: readonly FetchPartition[]): Promise<void> {
@@ -285,7 +288,8 @@ export class Fetcher {
       }
       this.wake();
     } catch (error) {
-      if (!this.#isClosed) this.fail(error as Error);
+      const mayPass = isMillraceError(error) && error.retriable;
+      if (!this.#isClosed && !mayPass) this.fail(error as Error);
       this.#mute(end(partitions, request));
     }
   }
