@@ -19,7 +19,7 @@ export class EngineBytesProducer implements BytesProducer {
           cluster,
           isIdempotent(options),
           () => engine.sender.wake(),
-          (error) => void engine.accumulator.failUnsent(error),
+          (error) => engine.accumulator.failUnsent(error),
         ),
       onBatchFailed: (error) => (this.#failure ??= error),
     });

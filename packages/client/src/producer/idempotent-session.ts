@@ -12,6 +12,7 @@ const maxEpoch = 32_767;
 /** A producer without transactions: with idempotence it has an id of the cluster's, got before the first batch goes. */
 export class IdempotentSession implements ProducerSession {
   readonly transactionalId = null;
+  readonly error = undefined;
   identity: ProducerIdentity | undefined;
   readonly #cluster: ClusterClient;
   readonly #isIdempotent: boolean;

@@ -125,13 +125,17 @@ export class PartitionQueue {
   outOfSequence(batch: ProducerBatch): void {
     this.#landed(batch);
     batch.isOutcomeUnknown = false;
-    const isFirst = ![...this.inFlight, ...this.retries].some((other) => other.order < batch.order);
-    if (isFirst) {
+    if (this.isFirst(batch)) {
       // We know of a gap in front of it, or else the broker has lost what it knew of us.
       if (batch.baseSequence === this.#ackedSequenceEnd) this.#gap = 'unknown';
       else if (this.#gap === 'none') this.#gap = 'refused';
     }
     this.#enqueueRetry(batch);
+  }
+
+  /** Whether nothing that was sent before it is on its way, or to be sent again. */
+  isFirst(batch: ProducerBatch): boolean {
+    return ![...this.inFlight, ...this.retries].some((other) => other.order < batch.order);
   }
 
   /** The broker's producer state is of another epoch or gone. */

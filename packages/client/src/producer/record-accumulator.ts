@@ -138,17 +138,13 @@ export class RecordAccumulator {
     this.#options.onBatchFailed(error);
   }
 
-  /** Fails what is not in flight. True: a sequence was used up by it. */
-  failUnsent(error: Error, queues: Iterable<PartitionQueue> = this.active): boolean {
-    let hasUsedSequence = false;
+  /** Fails what is not in flight. */
+  failUnsent(error: Error, queues: Iterable<PartitionQueue> = this.active): void {
     for (const queue of queues) {
       for (const batch of queue.unsettled()) {
-        if (queue.inFlight.includes(batch)) continue;
-        hasUsedSequence ||= batch.identity !== undefined;
-        this.fail(batch, error, batch.isOutcomeUnknown);
+        if (!queue.inFlight.includes(batch)) this.fail(batch, error, batch.isOutcomeUnknown);
       }
     }
-    return hasUsedSequence;
   }
 
   failAll(error: Error): void {

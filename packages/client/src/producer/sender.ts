@@ -22,6 +22,8 @@ export interface ProducerSession {
   readonly transactionalId: string | null;
   /** undefined: the producer is not idempotent, or not ready. */
   readonly identity: ProducerIdentity | undefined;
+  /** Why no batch will go any more: those that wait fail by it. */
+  readonly error: Error | undefined;
   /** Whether batches may go; if not, the sender is woken when they may. */
   isReady(): boolean;
   /** Whether the partition is part of the transaction; if not, it is being added, and the sender woken after. */
@@ -93,7 +95,8 @@ export class Sender {
   /** Sends what may be sent, now. */
   drain(): void {
     if (this.#isClosed || this.#accumulator.active.size === 0) return;
-    if (this.#compressionState instanceof Error) return void this.#accumulator.failUnsent(this.#compressionState);
+    const failure = this.#compressionState instanceof Error ? this.#compressionState : this.#session.error;
+    if (failure !== undefined) return this.#accumulator.failUnsent(failure);
     if (this.#compressionState === 'loading' || !this.#session.isReady()) return;
     // One time for both: what is not due to be sent is due to be waited for.
     let nowMs: number;
@@ -301,6 +304,9 @@ export class Sender {
       if (code === errorCodes.OUT_OF_ORDER_SEQUENCE_NUMBER) queue.outOfSequence(batch);
       else queue.epochRefused(batch);
       this.#mute(queue, batch.attemptCount === 1 ? 0 : retryBackoffMs);
+    } else if (code === errorCodes.OUT_OF_ORDER_SEQUENCE_NUMBER && !queue.isFirst(batch)) {
+      queue.outOfSequence(batch);
+      this.#mute(queue, 0);
     } else if (isFencing(code) && this.#session.transactionalId !== null) {
       this.#accumulator.fail(batch, new ProducerFencedError(this.#session.transactionalId, error), false);
     } else if (error.retriable) {

@@ -38,7 +38,8 @@ export class TransactionManager implements ProducerSession {
   readonly #added = new Map<string, Set<number>>();
   readonly #toAdd = new Map<string, Set<number>>();
   #adding: Promise<void> | undefined;
-  #hasBegunAtCoordinator = false;
+  /** Whether the coordinator knows of this transaction; `maybe`: it was asked to, and has not said yes. */
+  #atCoordinator: 'unknown' | 'maybe' | 'begun' = 'unknown';
   #mustRaiseEpoch = false;
 
   constructor(engine: ProducerEngine, transactionalId: string, timeoutMs: number) {
@@ -51,6 +52,10 @@ export class TransactionManager implements ProducerSession {
 
   get state(): State {
     return this.#state;
+  }
+
+  get error(): Error | undefined {
+    return this.#error;
   }
 
   isReady(): boolean {
@@ -97,10 +102,11 @@ export class TransactionManager implements ProducerSession {
     this.checkOpen('sendOffsets');
     if (offsets.length === 0) return;
     try {
+      this.#mayBegin();
       await this.#call(this.#coordinator, apis.addOffsetsToTxn, { ...this.#who(), groupId: group.groupId }, (answer) =>
         this.#check(answer.errorCode, 'AddOffsetsToTxn'),
       );
-      this.#hasBegunAtCoordinator = true;
+      this.#atCoordinator = 'begun';
       await this.#commitOffsets(offsets, group);
     } catch (error) {
       throw this.#fail(error as Error);
@@ -127,7 +133,7 @@ export class TransactionManager implements ProducerSession {
     this.#state = 'aborting';
     await this.#dropUnsent(new TransactionAbortedError(this.transactionalId, this.#error));
     await this.#end(false);
-    if (this.#mustRaiseEpoch) await this.#initProducerId(this.identity);
+    if (this.#mustRaiseEpoch) await this.#raiseEpoch();
     this.#mustRaiseEpoch = false;
     this.#error = undefined;
     this.#state = 'ready';
@@ -158,11 +164,27 @@ export class TransactionManager implements ProducerSession {
     this.identity = { producerId: answer.producerId, epoch: answer.producerEpoch };
   }
 
+  async #raiseEpoch(): Promise<void> {
+    try {
+      await this.#initProducerId(this.identity);
+    } catch (error) {
+      // Under the old epoch, what is still on its way could be written into the next transaction.
+      this.#state = 'failed for good';
+      this.#error = error as Error;
+      throw error;
+    }
+  }
+
+  #mayBegin(): void {
+    if (this.#atCoordinator === 'unknown') this.#atCoordinator = 'maybe';
+  }
+
   async #addPartitions(): Promise<void> {
     try {
       while (this.#toAdd.size > 0 && this.isReady()) {
         const wanted = new Map([...this.#toAdd].map(([topic, partitions]) => [topic, new Set(partitions)]));
         this.#toAdd.clear();
+        this.#mayBegin();
         const request = {
           v3AndBelowTransactionalId: this.transactionalId,
           v3AndBelowProducerId: this.identity!.producerId,
@@ -178,12 +200,10 @@ export class TransactionManager implements ProducerSession {
             }
           }
         });
-        this.#hasBegunAtCoordinator = true;
+        this.#atCoordinator = 'begun';
         for (const [topic, partitions] of wanted) for (const p of partitions) add(this.#added, topic, p);
       }
     } catch (error) {
-      // It may have been added all the same.
-      this.#hasBegunAtCoordinator = true;
       this.#fail(error as Error);
     } finally {
       this.#toAdd.clear(); // the sender names them again
@@ -220,32 +240,37 @@ export class TransactionManager implements ProducerSession {
 
   async #end(isCommitted: boolean): Promise<void> {
     try {
-      if (this.#hasBegunAtCoordinator) {
+      if (this.#atCoordinator !== 'unknown') {
         const request = { ...this.#who(), committed: isCommitted };
         await this.#call(this.#coordinator, apis.endTxn, request, (answer) =>
           this.#check(answer.errorCode, isCommitted ? 'The commit (EndTxn)' : 'The abort (EndTxn)'),
         );
       }
     } catch (error) {
-      // Whether it ended is unknown, or this producer may not say any more. Its successor's `init` settles it.
-      this.#state = 'failed for good';
-      this.#error ??= error as Error;
-      throw error;
+      if (isCommitted && isMillraceError(error, 'TRANSACTION_ABORTABLE')) {
+        this.#state = 'in a transaction';
+        throw this.#fail(error);
+      }
+      const hadNotBegun =
+        !isCommitted && this.#atCoordinator === 'maybe' && isMillraceError(error, 'INVALID_TXN_STATE');
+      if (!hadNotBegun) {
+        // Whether it ended is unknown, or this producer may not say any more. Its successor's `init` settles it.
+        this.#state = 'failed for good';
+        this.#error ??= error as Error;
+        throw error;
+      }
     }
     this.#added.clear();
-    this.#hasBegunAtCoordinator = false;
+    this.#atCoordinator = 'unknown';
   }
 
   /** Fails what waits, lets what is on its way come to an end, and fails what comes back from it. */
   async #dropUnsent(error: Error): Promise<void> {
     const { accumulator, sender } = this.#engine;
-    const drop = (): void => {
-      if (accumulator.failUnsent(error)) this.#mustRaiseEpoch = true;
-    };
-    drop();
+    accumulator.failUnsent(error);
     await this.#adding;
     await sender.idle();
-    drop();
+    accumulator.failUnsent(error);
   }
 
   /** Sends until it is answered without a retriable error. `check` throws for the error codes of an answer. */

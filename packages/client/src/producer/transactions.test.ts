@@ -1,4 +1,4 @@
-import { nodePlatform } from '@millrace/platform';
+import { delay, nodePlatform } from '@millrace/platform';
 import { SeededRandom, VirtualClock } from '@millrace/platform/simulated';
 import { apis, errorCodes, type ApiSchema } from '@millrace/protocol';
 import { afterEach, expect, it } from 'vitest';
@@ -55,7 +55,12 @@ async function open(): Promise<Bench> {
     const code = next(apis.endTxn);
     return code === 'cut' ? 'cut' : { errorCode: code };
   });
-  broker.on(apis.produce, (request) => {
+  broker.on(apis.addOffsetsToTxn, () => {
+    const code = next(apis.addOffsetsToTxn);
+    return code === 'cut' ? 'cut' : { errorCode: code };
+  });
+  broker.on(apis.produce, async (request) => {
+    await delay(clock, 20); // so that others are sent meanwhile
     const code = next(apis.produce);
     if (code === 'cut') return 'cut';
     const { index, records } = request.topicData[0]!.partitionData[0]!;
@@ -159,4 +164,113 @@ it('says what to do when it is called out of turn', async () => {
   producer.begin();
   expect(() => producer.begin()).toThrow(wrong);
   expect(await done(producer.abort())).toBeUndefined();
+});
+
+it('sends again, and in order, what was refused for what is in front of it', async () => {
+  const { producer, answer, append, log } = await open();
+  producer.begin();
+  append('known');
+  expect(await done(producer.flush())).toBeUndefined();
+  answer(apis.produce, errorCodes.NOT_LEADER_OR_FOLLOWER);
+  for (const value of ['a', 'b', 'c']) {
+    append(value);
+    await clock.advance(0); // a batch each, all on their way
+  }
+  expect(await done(producer.commit())).toBeUndefined();
+  expect(log.values).toEqual(['known', 'a', 'b', 'c']);
+});
+
+it('splits a batch that is too large while others are behind it', async () => {
+  const { producer, answer, append, log } = await open();
+  producer.begin();
+  append('known');
+  expect(await done(producer.flush())).toBeUndefined();
+  answer(apis.produce, errorCodes.MESSAGE_TOO_LARGE);
+  append('a');
+  append('b');
+  await clock.advance(0);
+  append('c');
+  await clock.advance(0);
+  expect(await done(producer.commit())).toBeUndefined();
+  expect(log.values).toEqual(['known', 'a', 'b', 'c']);
+});
+
+it('must abort when the broker has lost its sequence, and goes on with a higher epoch', async () => {
+  const { broker, producer, answer, append, log } = await open();
+  producer.begin();
+  append('known');
+  expect(await done(producer.flush())).toBeUndefined();
+  answer(apis.produce, errorCodes.OUT_OF_ORDER_SEQUENCE_NUMBER);
+  append('a');
+  expect(await done(producer.commit())).toBe('OUT_OF_ORDER_SEQUENCE_NUMBER');
+  expect(await done(producer.abort())).toBeUndefined();
+  producer.begin();
+  append('next');
+  expect(await done(producer.commit())).toBeUndefined();
+  expect(log.values).toEqual(['known', 'next']);
+  expect(broker.calls.filter((name) => name === 'InitProducerId').length).toBe(2);
+});
+
+it('does not wait for what cannot be sent any more once one batch has failed', async () => {
+  const { producer, answer, append } = await open();
+  producer.begin();
+  append('known');
+  expect(await done(producer.flush())).toBeUndefined();
+  answer(apis.produce, errorCodes.INVALID_RECORD, errorCodes.NOT_LEADER_OR_FOLLOWER);
+  append('refused');
+  await clock.advance(0);
+  append('comes back');
+  await clock.advance(0);
+  const startMs = clock.monotonic();
+  expect(await done(producer.commit())).toBe('INVALID_RECORD');
+  expect(clock.monotonic() - startMs).toBeLessThan(1_000);
+});
+
+it('aborts a transaction of which the coordinator may know nothing', async () => {
+  const { producer, answer, append, log } = await open();
+  answer(apis.addPartitionsToTxn, errorCodes.TOPIC_AUTHORIZATION_FAILED);
+  answer(apis.endTxn, errorCodes.INVALID_TXN_STATE); // what Kafka says to an abort where nothing has begun
+  producer.begin();
+  append('refused');
+  expect(await done(producer.commit())).toBe('TOPIC_AUTHORIZATION_FAILED');
+  expect(await done(producer.abort())).toBeUndefined();
+  producer.begin();
+  append('next');
+  expect(await done(producer.commit())).toBeUndefined();
+  expect(log.values).toEqual(['next']);
+});
+
+it('ends also what the coordinator may have begun with offsets whose answer was lost', async () => {
+  const { broker, producer, answer } = await open();
+  answer(apis.addOffsetsToTxn, errorCodes.INVALID_PRODUCER_ID_MAPPING);
+  const group = { groupId: 'g', generationId: 1, memberId: 'm', groupInstanceId: null };
+  producer.begin();
+  expect(await done(producer.sendOffsets([{ topic: 'orders', partition: 0, offset: 1 }], group))).toBe(
+    'INVALID_PRODUCER_ID_MAPPING',
+  );
+  expect(await done(producer.abort())).toBeUndefined();
+  expect(broker.calls.at(-1)).toBe('EndTxn');
+});
+
+it('is of no more use, and says so, when its epoch could not be raised', async () => {
+  const { producer, answer, append } = await open();
+  answer(apis.produce, errorCodes.INVALID_RECORD);
+  producer.begin();
+  append('refused');
+  expect(await done(producer.commit())).toBe('INVALID_RECORD');
+  answer(apis.initProducerId, errorCodes.TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+  expect(await done(producer.abort())).toBe('TRANSACTIONAL_ID_AUTHORIZATION_FAILED');
+  expect(() => producer.begin()).toThrow(expect.objectContaining({ code: 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED' }));
+});
+
+it('can still abort when the coordinator says at the commit that the transaction must be', async () => {
+  const { producer, answer, append } = await open();
+  producer.begin();
+  append('a');
+  expect(await done(producer.flush())).toBeUndefined();
+  answer(apis.endTxn, errorCodes.TRANSACTION_ABORTABLE);
+  expect(await done(producer.commit())).toBe('TRANSACTION_ABORTABLE');
+  expect(await done(producer.abort())).toBeUndefined();
+  producer.begin();
+  expect(await done(producer.commit())).toBeUndefined();
 });
