@@ -5,6 +5,7 @@ import { connect, refuseEviction } from './connection.ts';
 import { ClosedError } from './errors.ts';
 import { directoryKey, layoutVersion, type StoreDescription } from './layout.ts';
 import { RedisStore } from './redis-store.ts';
+import { persistently } from './refusals.ts';
 
 /** Where a Redis is. */
 export interface RedisConnection {
@@ -41,14 +42,15 @@ class RedisBackend implements StateStoreBackend {
   readonly #options: RedisStoreOptions;
   /** Made with the first store: a backend that is only named costs nothing. */
   #redis: Redis | undefined;
-  #isClosed = false;
+  readonly #seenEpochs = new Map<string, number>();
+  readonly #closing = new AbortController();
 
   constructor(options: RedisStoreOptions) {
     this.#options = options;
   }
 
   async openStore(spec: StoreSpec): Promise<BackendStore> {
-    if (this.#isClosed) throw new ClosedError('The Redis backend');
+    if (this.#closing.signal.aborted) throw new ClosedError('The Redis backend');
     const {
       url,
       prefix = defaultPrefix,
@@ -57,7 +59,9 @@ class RedisBackend implements StateStoreBackend {
       random = systemRandom(),
     } = this.#options;
     this.#redis ??= connect(url, logger);
-    await refuseEviction(this.#redis, url);
+    const connection = this.#redis;
+    const around = { clock, logger, signal: this.#closing.signal };
+    await persistently(`The store ${spec.name}`, () => refuseEviction(connection, url), around);
     const description: StoreDescription = {
       layout: layoutVersion,
       kind: spec.kind,
@@ -65,15 +69,15 @@ class RedisBackend implements StateStoreBackend {
       key: spec.keySerde,
       value: spec.valueSerde,
     };
-    const connection = this.#redis;
     const directory = directoryKey({ prefix, applicationId: spec.applicationId });
     const announce = (): Promise<unknown> => connection.hset(directory, { [spec.name]: JSON.stringify(description) });
-    await announce();
-    return new RedisStore({ redis: connection, prefix, spec, announce, clock, random, logger });
+    await persistently(`The store ${spec.name}`, announce, around);
+    const seenEpochs = this.#seenEpochs;
+    return new RedisStore({ redis: connection, prefix, spec, announce, clock, random, logger, seenEpochs });
   }
 
   close(): Promise<void> {
-    this.#isClosed = true;
+    this.#closing.abort();
     this.#redis?.disconnect();
     return Promise.resolve();
   }

@@ -2,6 +2,7 @@ import { delay, type Clock, type Logger } from '@millrace/platform';
 import type { Redis } from 'ioredis';
 import { ClosedError, RedisError } from './errors.ts';
 import type { PackBuffer } from './pack-buffer.ts';
+import { backoffMs, isPassing } from './refusals.ts';
 import { commitScript, run } from './scripts.ts';
 
 /** One script call of a commit, ready to be sent, any number of times. */
@@ -138,15 +139,3 @@ export class CommitQueue {
     for (const resolve of idle) resolve();
   }
 }
-
-/** How long until the next attempt: 25 ms, doubled up to a second. */
-export function backoffMs(attempt: number): number {
-  return Math.min(25 * 2 ** Math.min(attempt - 1, 6), 1000);
-}
-
-/** Refusals that pass, with nothing applied. Redis 7 wraps an error inside a script: its name comes first all the same. */
-export function isPassing(error: unknown): boolean {
-  return error instanceof Error && passing.test(error.message);
-}
-
-const passing = /^(OOM|BUSY|LOADING|TRYAGAIN|MASTERDOWN|CLUSTERDOWN|READONLY|NOREPLICAS)\b/;

@@ -19,7 +19,21 @@ export class StoreFencedError extends MillraceError {
     super(
       `The store ${key} belongs to an owner of epoch ${storedEpoch}, this one has ${epoch}. ` +
         'The partition has moved: leave it, and join the group again.',
-      { context: { key, epoch, storedEpoch } },
+      { context: { key, epoch, storedEpoch }, retriable: true },
+    );
+  }
+}
+
+/** While the store was scanned its data was lost, or taken over: what was seen is not the whole of it. */
+export class StoreStaleError extends MillraceError {
+  readonly code = 'STORE_STALE';
+  constructor(key: string, reason: string) {
+    super(
+      `The store ${key} changed while it was scanned: ${reason}. It is brought back from its changelog; try again.`,
+      {
+        context: { key, reason },
+        retriable: true,
+      },
     );
   }
 }

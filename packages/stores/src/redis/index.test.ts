@@ -8,6 +8,7 @@ it('exports these names, and no others', () => {
     'RedisError',
     'StoreFencedError',
     'StoreNotFoundError',
+    'StoreStaleError',
     'ViewTimeoutError',
     'openView',
     'redis',

@@ -6,6 +6,7 @@ export {
   RedisError,
   StoreFencedError,
   StoreNotFoundError,
+  StoreStaleError,
   ViewTimeoutError,
 } from './errors.ts';
 export { openView, type RedisAnswer, type RedisView, type RedisViewOptions } from './view.ts';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { delay, type Clock, type Logger, type Random } from '@millrace/platform';
+import type { Clock, Logger, Random } from '@millrace/platform';
 import type {
   BackendStore,
   ClaimAnswer,
@@ -13,8 +13,8 @@ import type {
   StoreWrite,
 } from '@millrace/streams/state';
 import type { Redis } from 'ioredis';
-import { backoffMs, CommitQueue, isPassing, type OpenCommit, type SliceReply } from './commit-queue.ts';
-import { ClosedError, RedisError, StoreFencedError } from './errors.ts';
+import { CommitQueue, type OpenCommit, type SliceReply } from './commit-queue.ts';
+import { StoreFencedError, StoreStaleError } from './errors.ts';
 import {
   fieldOf,
   joinSegments,
@@ -27,6 +27,7 @@ import {
   windowFieldOf,
 } from './layout.ts';
 import { PackBuffers, type Packed, type PackedWrite } from './pack-buffer.ts';
+import { persistently } from './refusals.ts';
 import { claimScript, resetScript, run } from './scripts.ts';
 
 export interface RedisStoreSettings {
@@ -38,13 +39,18 @@ export interface RedisStoreSettings {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Changes in one script. Default 5000: they hold the server for about 3.5 ms. */
-  readonly maxFields?: number | undefined;
+  /** The highest epoch that was met in the stored data so far, in this process: see `claim`. */
+  readonly seenEpochs: Map<string, number>;
 }
 
+/** Changes in one script: they hold the server for about 3.5 ms. */
+const maxFields = 5000;
+/** Bytes of changes in one script. Redis closes a connection that brings an argument of more than 512 MB. */
+const maxBytes = 8 * 1024 * 1024;
+
 /**
- * One partition of a store in Redis, as its owner works on it. Commits are sent without waiting for each other, and one longer
- * than 5,000 changes is cut into ranges of the changelog. Reads carry the marks, and are compared with what the last commit
+ * One partition of a store in Redis, as its owner works on it. Commits are sent without waiting for each other, and one of more
+ * than 5,000 changes or 8 MiB is cut into ranges of the changelog. Reads carry the marks, and are compared with what the last commit
  * left: a read that is older, or another owner's, is never taken for the state.
  */
 export class RedisStore implements BackendStore {
@@ -53,16 +59,18 @@ export class RedisStore implements BackendStore {
   readonly #key: string;
   readonly #isWindow: boolean;
   readonly #segmentMs: number;
-  readonly #maxFields: number;
   readonly #buffers = new PackBuffers();
   readonly #commits: CommitQueue;
   readonly #closing = new AbortController();
+  /** An epoch met before this owner wrote its barrier. In an unbroken log that barrier lies behind it. */
+  #seenEpoch: number;
 
   #epoch = -1;
   #topicId = '';
   #incarnation = '';
-  /** Of the last claim. */
+  /** Range of the changelog as of the last claim: a rebuild is complete when it has come to its end. */
   #firstOffset = 0;
+  #endOffset = 0;
   /** Until here the store is being filled; −1: it is whole. */
   #buildingUntil = -1;
   /** What `o` is once all that was sent is applied. */
@@ -81,7 +89,7 @@ export class RedisStore implements BackendStore {
     );
     this.#isWindow = spec.kind === 'window';
     this.#segmentMs = Math.max(1, spec.windowMs);
-    this.#maxFields = settings.maxFields ?? 5000;
+    this.#seenEpoch = settings.seenEpochs.get(this.#key) ?? -1;
     this.#commits = new CommitQueue({
       redis,
       name: this.#key,
@@ -97,6 +105,7 @@ export class RedisStore implements BackendStore {
     await this.#commits.settled();
     this.#topicId = claim.changelogTopicId ?? '-';
     this.#firstOffset = claim.changelogStartOffset;
+    this.#endOffset = claim.changelogEndOffset;
     this.#epoch = claim.epoch;
     const [
       verdict,
@@ -120,7 +129,16 @@ export class RedisStore implements BackendStore {
     );
     if (verdict === 'nothing') return lost('there is nothing');
     if (verdict === 'foreign') return lost('it is of another changelog, or of one that was deleted since');
-    if (verdict === 'higher') return { verdict: 'fenced', epoch: Number(epoch) };
+    if (verdict === 'higher') {
+      if (Number(epoch) <= this.#seenEpoch) {
+        // The group has made this instance the owner since, and its barrier lies before the other: the log was cut short.
+        return lost(
+          `it is of epoch ${epoch}, and the changelog has lost that barrier: the owner's is at ${claim.epoch}`,
+        );
+      }
+      this.#settings.seenEpochs.set(this.#key, Number(epoch));
+      return { verdict: 'fenced', epoch: Number(epoch) };
+    }
     const nextOffset = Number(o);
     if (nextOffset > claim.changelogEndOffset) {
       return lost(`it stands at ${nextOffset}, beyond the end of the changelog, ${claim.changelogEndOffset}`);
@@ -128,7 +146,7 @@ export class RedisStore implements BackendStore {
     if (nextOffset < claim.changelogStartOffset) {
       return lost(`it stands at ${nextOffset}, and the changelog begins at ${claim.changelogStartOffset}`);
     }
-    const isBehind = nextOffset < claim.epoch;
+    const isBehind = nextOffset < claim.changelogEndOffset;
     if (
       isBehind &&
       claim.deleteRetentionMs !== undefined &&
@@ -142,6 +160,7 @@ export class RedisStore implements BackendStore {
       if (segmentMarks[2 * i] !== incarnation) return lost(`its segment ${segment} is gone`);
       this.#segments.set(segment, Number(segmentMarks[2 * i + 1]));
     }
+    this.#forgetSeenEpoch();
     this.#incarnation = incarnation!;
     this.#sentOffset = nextOffset;
     this.#buildingUntil = building === '' ? -1 : Number(building!.slice('building:'.length));
@@ -159,7 +178,7 @@ export class RedisStore implements BackendStore {
     assert(epoch === this.#epoch, 'a reset follows its claim');
     await this.#commits.settled();
     const incarnation = Buffer.from(this.#settings.random.bytes(12)).toString('base64url');
-    const isWhole = epoch <= this.#firstOffset; // the changelog is empty
+    const isWhole = this.#endOffset <= this.#firstOffset; // the changelog is empty
     const [verdict, stored] = await this.#persistently(() =>
       run(
         this.#settings.redis,
@@ -169,20 +188,28 @@ export class RedisStore implements BackendStore {
           epoch,
           this.#topicId,
           incarnation,
-          isWhole ? '' : `building:${epoch}`,
+          isWhole ? '' : `building:${this.#endOffset}`,
           segmentKey(this.#key, 0).slice(0, -1),
           this.#firstOffset,
+          this.#seenEpoch,
         ],
       ),
     );
     if (verdict === 'fenced') throw new StoreFencedError(this.#key, epoch, Number(stored));
+    this.#forgetSeenEpoch();
     await this.#persistently(this.#settings.announce);
     this.#incarnation = incarnation;
-    this.#buildingUntil = isWhole ? -1 : epoch;
+    this.#buildingUntil = isWhole ? -1 : this.#endOffset;
     this.#sentOffset = this.#firstOffset;
     this.#segments.clear();
     this.#expireBeforeMs = -Infinity;
     this.#positions.clear();
+  }
+
+  /** Epochs met from here on come after this owner's. */
+  #forgetSeenEpoch(): void {
+    this.#seenEpoch = -1;
+    this.#settings.seenEpochs.delete(this.#key);
   }
 
   // ── Writing ──
@@ -195,14 +222,13 @@ export class RedisStore implements BackendStore {
       positionsChanged ||= this.#positions.get(name) !== offset;
       this.#positions.set(name, offset);
     }
-    if (batch.nextOffset >= this.#buildingUntil) this.#buildingUntil = -1;
     if (batch.prevOffset === batch.nextOffset && !positionsChanged) return { verdict: 'replay' };
     const commit: OpenCommit = { buffer: this.#buffers.take(), openSlices: 0 };
     const replies: Promise<SliceReply>[] = [];
     let prevOffset = batch.prevOffset;
     let from = 0;
     do {
-      const until = Math.min(from + this.#maxFields, batch.writes.length);
+      const until = endOfSlice(batch.writes, from);
       const isLast = until === batch.writes.length;
       const nextOffset = isLast ? batch.nextOffset : batch.offsets[until - 1]! + 1;
       const writes = from === 0 && isLast ? batch.writes : batch.writes.slice(from, until);
@@ -261,6 +287,7 @@ export class RedisStore implements BackendStore {
     } else if (writes.length > 0) {
       main = commit.buffer.pack(writes, false);
     }
+    if (nextOffset >= this.#buildingUntil) this.#buildingUntil = -1;
     const building = this.#buildingUntil < 0 ? '' : `building:${this.#buildingUntil}`;
     const fixed = [
       batch.epoch,
@@ -394,17 +421,18 @@ export class RedisStore implements BackendStore {
     });
   }
 
+  /** @throws {StoreStaleError} it was lost or taken over meanwhile */
   async scan(visit: (entry: StoreKey & StoredValue) => void): Promise<void> {
     await this.#commits.settled();
     if (!this.#isWindow) {
-      await this.#scanHash(this.#key, (field, value) => {
+      await this.#scanHash(this.#key, marks.offset, this.#sentOffset, (field, value) => {
         const key = keyOf(field);
         if (key !== undefined) visit({ startMs: 0, key, ...value });
       });
       return;
     }
-    for (const segment of this.#segments.keys()) {
-      await this.#scanHash(segmentKey(this.#key, segment), (field, value) => {
+    for (const [segment, offset] of this.#segments) {
+      await this.#scanHash(segmentKey(this.#key, segment), marks.segmentOffset, offset, (field, value) => {
         if (field.length < 8) return; // a mark
         const startMs = readMs(field, 0);
         if (startMs >= this.#expireBeforeMs) visit({ startMs, key: field.subarray(8), ...value });
@@ -413,7 +441,12 @@ export class RedisStore implements BackendStore {
   }
 
   /** HSCAN may tell a field twice, when the hash grows meanwhile: an entry visited again is the same entry. */
-  async #scanHash(key: string, visit: (field: Buffer, value: StoredValue) => void): Promise<void> {
+  async #scanHash(
+    key: string,
+    offsetMark: Buffer,
+    expectedOffset: number,
+    visit: (field: Buffer, value: StoredValue) => void,
+  ): Promise<void> {
     let cursor = '0';
     do {
       const [next, flat] = await this.#persistently(() => this.#settings.redis.hscanBuffer(key, cursor, 'COUNT', 1000));
@@ -424,6 +457,9 @@ export class RedisStore implements BackendStore {
       }
       cursor = next.toString();
     } while (cursor !== '0');
+    // What vanished on the way is not told from what never was, except by the marks.
+    const mismatch = this.#mismatch(await this.#read(key, offsetMark, []), String(expectedOffset));
+    if (mismatch !== '') throw new StoreStaleError(key, mismatch);
   }
 
   #read(key: string, offsetMark: Buffer, fields: readonly Buffer[]): Promise<(Buffer | null)[]> {
@@ -450,22 +486,25 @@ export class RedisStore implements BackendStore {
     return Promise.resolve();
   }
 
-  /** Goes on through answers that pass (loading, busy, out of memory). Commands of a lost connection wait in the driver. */
-  async #persistently<T>(command: () => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      if (this.#closing.signal.aborted) throw new ClosedError(`The store ${this.#key}`);
-      try {
-        return await command();
-      } catch (error) {
-        if (!isPassing(error)) throw new RedisError(this.#key, error);
-        this.#settings.logger.warn({ store: this.#key, error }, 'Redis cannot answer now');
-        await delay(this.#settings.clock, backoffMs(attempt), this.#closing.signal);
-      }
-    }
+  #persistently<T>(command: () => Promise<T>): Promise<T> {
+    const { clock, logger } = this.#settings;
+    return persistently(`The store ${this.#key}`, command, { clock, logger, signal: this.#closing.signal });
   }
 }
 
 const maxReadFields = 5000;
+
+/** Where the slice of a commit ends that begins at `from`: it has one write at least. */
+function endOfSlice(writes: readonly StoreWrite[], from: number): number {
+  const limit = Math.min(from + maxFields, writes.length);
+  let bytes = 0;
+  for (let at = from; at < limit; at++) {
+    const { key, value } = writes[at]!;
+    bytes += key.length + (value?.length ?? 0);
+    if (bytes > maxBytes && at > from) return at;
+  }
+  return limit;
+}
 
 function lost(reason: string): { readonly verdict: 'lost'; readonly reason: string } {
   return { verdict: 'lost', reason };

@@ -97,13 +97,14 @@ return reply
  * Empties a partition for a rebuild, unless a later owner has it.
  *
  *     KEYS  main hash     ARGV  1 epoch  2 topic id  3 new incarnation  4 building mark, '' for none  5 start of segments' keys
- *                               6 first offset of the changelog
+ *                               6 first offset of the changelog  7 later epochs up to this were of a log that was cut short
  *     reply 'reset' or 'fenced', stored epoch
  */
 export const resetScript: Script = script(`
 local main = KEYS[1]
 local m = redis.call('HMGET', main, '\\0e', '\\0t', '\\0g')
-if m[1] and m[2] == ARGV[2] and tonumber(ARGV[1]) < tonumber(m[1]) then return {'fenced', m[1]} end
+local epoch = tonumber(m[1])
+if epoch and m[2] == ARGV[2] and tonumber(ARGV[1]) < epoch and epoch > tonumber(ARGV[7]) then return {'fenced', m[1]} end
 for segment in string.gmatch(m[3] or '', '[^,]+') do redis.call('UNLINK', ARGV[5] .. segment) end
 redis.call('UNLINK', main)
 redis.call('HSET', main, '\\0i', ARGV[3], '\\0t', ARGV[2], '\\0e', ARGV[1], '\\0c', ARGV[6], '\\0o', ARGV[6])

@@ -66,6 +66,8 @@ export async function openView<K, V>(options: RedisViewOptions<K, V>): Promise<R
   const { url, prefix = defaultPrefix, applicationId, store, logger = silentLogger } = options;
   options.signal?.throwIfAborted();
   const redis = connect(url, logger);
+  const abort = (): void => redis.disconnect();
+  options.signal?.addEventListener('abort', abort, { once: true });
   try {
     const text = await redis.hget(directoryKey({ prefix, applicationId }), store);
     if (text === null) {
@@ -88,7 +90,9 @@ export async function openView<K, V>(options: RedisViewOptions<K, V>): Promise<R
     return new View(redis, options, description.partitions, options.clock ?? systemClock());
   } catch (error) {
     redis.disconnect();
-    throw error;
+    throw options.signal?.aborted ? options.signal.reason : error;
+  } finally {
+    options.signal?.removeEventListener('abort', abort);
   }
 }
 
@@ -113,9 +117,29 @@ class View<K, V> implements RedisView<K, V> {
   }
 
   async get(key: K, { after, timeoutMs = 5000 }: ReadOptions = {}): Promise<RedisAnswer<V | undefined>> {
+    let waitsFor = `Redis did not answer for the store ${this.#options.store}`;
+    let cancel: (() => void) | undefined;
+    const late = new Promise<never>((_, reject) => {
+      cancel = this.#clock.after(timeoutMs, () => reject(new ViewTimeoutError(waitsFor, timeoutMs)));
+    });
+    const ended = new AbortController();
+    try {
+      // Commands of a lost connection wait in the driver, however long it takes: readers do not.
+      return await Promise.race([late, this.#read(key, after, ended.signal, (what) => (waitsFor = what))]);
+    } finally {
+      ended.abort();
+      cancel?.();
+    }
+  }
+
+  async #read(
+    key: K,
+    after: ReadOptions['after'],
+    ended: AbortSignal,
+    onWait: (what: string) => void,
+  ): Promise<RedisAnswer<V | undefined>> {
     const keyBytes = this.#options.key.serialize(key, this.#keyContext);
     const hash = this.#hash(partitionOf(keyBytes, this.#partitionCount));
-    const deadline = this.#clock.monotonic() + timeoutMs;
     for (let attempt = 1; ; attempt++) {
       const [offset, building, timestamp, positions, row] = await this.#command(() =>
         this.#redis.hmgetBuffer(
@@ -135,9 +159,9 @@ class View<K, V> implements RedisView<K, V> {
           asOfMs: Number(timestamp?.toString() ?? 0),
         };
       }
-      const leftMs = deadline - this.#clock.monotonic();
-      if (leftMs <= 0) throw this.#timedOut(isWhole, timeoutMs, after);
-      await delay(this.#clock, Math.min(leftMs, 2 ** Math.min(attempt, 6)), this.#closing.signal);
+      onWait(this.#reasonToWait(isWhole, after));
+      await delay(this.#clock, 2 ** Math.min(attempt, 6), AbortSignal.any([ended, this.#closing.signal]));
+      ended.throwIfAborted();
     }
   }
 
@@ -201,11 +225,10 @@ class View<K, V> implements RedisView<K, V> {
     }
   }
 
-  #timedOut(isWhole: boolean, timeoutMs: number, after: ReadOptions['after']): ViewTimeoutError {
+  #reasonToWait(isWhole: boolean, after: ReadOptions['after']): string {
     const { store, applicationId } = this.#options;
-    if (!isWhole) return new ViewTimeoutError(`The store ${store} of ${applicationId} was not whole again`, timeoutMs);
-    const where = `${after?.topic}-${after?.partition}@${after?.offset}`;
-    return new ViewTimeoutError(`The store ${store} of ${applicationId} did not get to ${where}`, timeoutMs);
+    if (!isWhole) return `The store ${store} of ${applicationId} was not whole again`;
+    return `The store ${store} of ${applicationId} did not get to ${after?.topic}-${after?.partition}@${after?.offset}`;
   }
 }
 

@@ -78,7 +78,7 @@ export async function read(store: BackendStore, ...keys: StoreKey[]): Promise<(s
 
 /** A store that is claimed, empty and whole, at offset 0, by an owner of epoch 0. */
 export async function fresh(store: BackendStore): Promise<BackendStore> {
-  await store.claim(claimOf(0));
+  await store.claim(claimOf(0, { changelogEndOffset: 0 }));
   await store.reset(0);
   return store;
 }

@@ -3,7 +3,7 @@ import type { BackendStore, StateStoreBackend, StoreKey, StoredValue } from '@mi
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { available } from '../services/availability.ts';
-import { startRedis, type RedisServer } from '../services/redis.ts';
+import { breakSaving, startRedis, type RedisServer } from '../services/redis.ts';
 import { startTcpProxy } from '../services/tcp-proxy.ts';
 import { claimOf, commitOf, fresh, keyAt, read, specOf, writesOf } from './store-fixture.ts';
 
@@ -219,6 +219,31 @@ describe.runIf(available('redis'))('a store in Redis', () => {
       return store;
     };
 
+    it('by a barrier that was written after that of a later epoch was seen, and lies before it, finds the log cut short', async () => {
+      const spec = specOf('claim-truncated');
+      const store = await backend.openStore(spec);
+      await store.claim(claimOf(100));
+      await store.reset(100);
+      await store.commit(commitOf(100, 0, 110, { a: '1' }));
+      // The broker was brought back from a backup: its log goes on at 50, of the same topic.
+      const first = await backend.openStore(spec);
+      const second = await backend.openStore(spec);
+      expect(await first.claim(claimOf(50))).toEqual({ verdict: 'fenced', epoch: 100 });
+      // Its barrier may be older than that of epoch 100: it proves nothing.
+      expect(await second.claim(claimOf(52))).toEqual({ verdict: 'fenced', epoch: 100 });
+      const third = await backend.openStore(spec);
+      expect(await third.claim(claimOf(54))).toMatchObject({ verdict: 'lost' });
+      await third.reset(54);
+      await third.commit(commitOf(54, 0, 55, { a: '2' }));
+      expect(await read(third, keyAt('a'))).toEqual(['2']);
+      const other = redisBackend({ url: server.url }) as StateStoreBackend;
+      const ofAnother = await other.openStore(spec);
+      await ofAnother.claim(claimOf(60));
+      expect(await third.claim(claimOf(54))).toEqual({ verdict: 'fenced', epoch: 60 });
+      await expect(third.reset(54)).rejects.toMatchObject({ code: 'FENCED' });
+      await other.close();
+    });
+
     it('refuses what is of another changelog', async () => {
       const answer = await (await left()).claim(claimOf(3, { changelogTopicId: 'topic-2' }));
       expect(answer).toMatchObject({ verdict: 'lost', reason: expect.stringContaining('another changelog') });
@@ -242,14 +267,19 @@ describe.runIf(available('redis'))('a store in Redis', () => {
       [2000, 11, 'claimed'], // 1,000 ms: as long as tombstones are kept
       [2001, 11, 'lost'],
       [2001, 10, 'claimed'], // nothing was missed
-    ])('at time %i by a barrier at %i finds a store at 10, of time 1000, %s', async (nowMs, epoch, verdict) => {
-      expect(await (await left()).claim(claimOf(epoch, { nowMs, deleteRetentionMs: 1000 }))).toMatchObject({ verdict });
+    ])('at time %i to replay up to %i finds a store at 10, of time 1000, %s', async (nowMs, end, verdict) => {
+      const times = { nowMs, deleteRetentionMs: 1000 };
+      // By the next owner, and by one that has long been there.
+      for (const epoch of [end, 3]) {
+        const answer = await (await left()).claim(claimOf(epoch, { ...times, changelogEndOffset: end }));
+        expect(answer).toMatchObject({ verdict });
+      }
     });
   });
 
-  it('tells readers that it is being rebuilt until the barrier of its owner is reached', async () => {
+  it('tells readers that it is being rebuilt until the end of the changelog at its claim is reached', async () => {
     const store = await backend.openStore(specOf('building'));
-    await store.claim(claimOf(5, { changelogStartOffset: 2 }));
+    await store.claim(claimOf(5, { changelogStartOffset: 2, changelogEndOffset: 5 }));
     await store.reset(5);
     const building = (): Promise<string | null> => redis.hget('millrace:{app/building/0}:d0', '\0s');
     expect(await building()).toBe('building:5');
@@ -257,6 +287,52 @@ describe.runIf(available('redis'))('a store in Redis', () => {
     expect(await building()).toBe('building:5');
     await store.commit(commitOf(5, 4, 5, { b: '1' }));
     expect(await building()).toBeNull();
+
+    // Its owner has gone far beyond its barrier when the data is lost: the rebuild is as far.
+    await redis.flushall();
+    await store.claim(claimOf(5, { changelogStartOffset: 2, changelogEndOffset: 20 }));
+    await store.reset(5);
+    await store.commit(commitOf(5, 2, 6, { a: '1' }));
+    expect(await building()).toBe('building:20');
+    const successor = await backend.openStore(specOf('building'));
+    await successor.claim(claimOf(21, { changelogStartOffset: 2, changelogEndOffset: 21 }));
+    await successor.commit(commitOf(21, 6, 19, { b: '1' }));
+    expect(await building()).toBe('building:20');
+    await successor.commit(commitOf(21, 19, 21, { c: '1' }));
+    expect(await building()).toBeNull();
+  });
+
+  it('is being rebuilt until the last of the pieces that a commit was cut into', async () => {
+    const store = await backend.openStore(specOf('building-large'));
+    await store.claim(claimOf(0, { changelogEndOffset: 5001 }));
+    await store.reset(0);
+    await using watched = await watchBuilding(server.url);
+    const changes = Object.fromEntries(Array.from({ length: 5001 }, (_, i) => [`k${i}`, `${i}`]));
+    await store.commit(commitOf(0, 0, 5001, changes));
+    expect(await watched.marks(2)).toEqual(['building:5001', '']);
+  });
+
+  it('tells who scans it that it was lost or replaced meanwhile', async () => {
+    const stale = { code: 'STORE_STALE', retriable: true };
+    const store = await fresh(await backend.openStore(specOf('scan-flushed')));
+    await store.commit(commitOf(0, 0, 1, { a: '1' }));
+    const windowed = await fresh(await backend.openStore(specOf('scan-windows', { kind: 'window', windowMs: 1000 })));
+    await windowed.commit(commitOf(0, 0, 2, { '0/a': '1', '1000/a': '1' }));
+    await redis.del('millrace:{app/scan-windows/0}:w1');
+    await expect(scanned(windowed)).rejects.toMatchObject(stale);
+    await redis.flushall();
+    await expect(scanned(store)).rejects.toMatchObject(stale);
+    await expect(scanned(windowed)).rejects.toMatchObject(stale);
+  });
+
+  it('takes no more than 8 MiB of changes in a script, but one change whatever its size', async () => {
+    const store = await fresh(await backend.openStore(specOf('heavy')));
+    const valueOf = (mebibytes: number): string => 'x'.repeat(mebibytes * 1024 * 1024);
+    await redis.config('RESETSTAT');
+    const changes = { a: valueOf(3), b: valueOf(4), c: valueOf(2), d: valueOf(9), e: '1' };
+    expect(await store.commit(commitOf(0, 0, 5, changes))).toEqual({ verdict: 'applied' });
+    expect(/cmdstat_evalsha:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1]).toBe('4'); // a b, c, d, e
+    expect(await read(store, ...Object.keys(changes).map((key) => keyAt(key)))).toEqual(Object.values(changes));
   });
 
   it('waits while Redis is out of memory, and goes on in order', async () => {
@@ -285,6 +361,30 @@ describe.runIf(available('redis'))('a store in Redis', () => {
       expect(await Promise.all(commits)).toEqual([{ verdict: 'applied' }, { verdict: 'applied' }]);
       expect(await read(store, keyAt('a'))).toEqual(['2']);
       expect(warned).toContain('Redis refused a commit for now');
+    } finally {
+      direct.disconnect();
+      await ownBackend.close();
+    }
+  });
+
+  it('waits while Redis takes no writes, as it cannot save', async () => {
+    // `stop-writes-on-bgsave-error` is Redis's default: a full disk refuses every write until there is room.
+    await using own = await startRedis({ save: '3600 1', dbfilename: 'dump.rdb' });
+    const ownBackend = redisBackend({ url: own.url }) as StateStoreBackend;
+    const direct = new Redis(own.url);
+    try {
+      const store = await fresh(await ownBackend.openStore(specOf('misconf')));
+      await breakSaving(direct);
+      const commit = store.commit(commitOf(0, 0, 1, { a: '1' }));
+      const claimed = store.claim(claimOf(0));
+      const opened = ownBackend.openStore(specOf('misconf-opened'));
+      expect(await Promise.race([commit, claimed, opened, direct.info('server').then(() => 'refused')])).toBe(
+        'refused',
+      );
+      await direct.config('SET', 'stop-writes-on-bgsave-error', 'no');
+      expect(await commit).toEqual({ verdict: 'applied' });
+      expect(await claimed).toMatchObject({ nextOffset: 1 });
+      await opened;
     } finally {
       direct.disconnect();
       await ownBackend.close();
@@ -378,6 +478,31 @@ describe.runIf(available('redis'))('a store in Redis', () => {
     });
   });
 });
+
+/** The building marks that commits bring from now on: '' takes it away. */
+async function watchBuilding(url: string): Promise<AsyncDisposable & { marks(count: number): Promise<string[]> }> {
+  const redis = new Redis(url);
+  const monitor = await redis.monitor();
+  const marks: string[] = [];
+  let onMark: (() => void) | undefined;
+  monitor.on('monitor', (_time: string, args: string[]) => {
+    const keyCount = Number(args[2]);
+    if (args[0]?.toLowerCase() !== 'evalsha') return;
+    marks.push(args[2 + keyCount + 9]!);
+    onMark?.();
+  });
+  return {
+    async marks(count) {
+      while (marks.length < count) await new Promise<void>((resolve) => void (onMark = resolve));
+      return marks;
+    },
+    [Symbol.asyncDispose]() {
+      monitor.disconnect();
+      redis.disconnect();
+      return Promise.resolve();
+    },
+  };
+}
 
 function shown({ startMs, key, value }: StoreKey & StoredValue): string {
   return `${startMs}/${Buffer.from(key).toString()}=${Buffer.from(value).toString()}`;

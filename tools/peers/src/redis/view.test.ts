@@ -7,7 +7,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { available } from '../services/availability.ts';
 import { startRedis, type RedisServer } from '../services/redis.ts';
-import { claimOf, commitOf, specOf } from './store-fixture.ts';
+import { claimOf, commitOf, fresh, specOf } from './store-fixture.ts';
 
 describe.runIf(available('redis'))('a view on a store in Redis', () => {
   let server: RedisServer;
@@ -30,9 +30,7 @@ describe.runIf(available('redis'))('a view on a store in Redis', () => {
     Promise.all(
       Array.from({ length: partitionCount }, async (_, partition) => {
         const store = await backend.openStore(specOf(name, { partition, partitionCount }));
-        await store.claim(claimOf(0));
-        await store.reset(0);
-        return store;
+        return await fresh(store);
       }),
     );
   const optionsOf = (store: string): RedisViewOptions<string, number> => ({
@@ -109,6 +107,24 @@ describe.runIf(available('redis'))('a view on a store in Redis', () => {
     });
   });
 
+  it('times out while Redis does not answer, and opening it can be given up', async () => {
+    await using own = await startRedis();
+    const ownBackend = redisBackend({ url: own.url }) as StateStoreBackend;
+    try {
+      await ownBackend.openStore(specOf('frozen'));
+      await using view = await openView({ ...optionsOf('frozen'), url: own.url });
+      own.freeze();
+      await expect(view.get('a', { timeoutMs: 20 })).rejects.toMatchObject({ code: 'VIEW_TIMEOUT' });
+      const controller = new AbortController();
+      const opening = openView({ ...optionsOf('frozen'), url: own.url, signal: controller.signal });
+      controller.abort(new Error('given up'));
+      await expect(opening).rejects.toThrow('given up');
+    } finally {
+      own.resume();
+      await ownBackend.close();
+    }
+  });
+
   it('does not read a store that is being rebuilt', async () => {
     const owners = await stores('building');
     await using view = await openView(optionsOf('building'));
@@ -117,7 +133,7 @@ describe.runIf(available('redis'))('a view on a store in Redis', () => {
     expect(await view.get('a')).toMatchObject({ value: 1 });
     await redis.flushall();
     await expect(view.get('a', { timeoutMs: 20 })).rejects.toMatchObject({ code: 'VIEW_TIMEOUT' });
-    await owner.claim(claimOf(9));
+    await owner.claim(claimOf(9, { changelogEndOffset: 9 }));
     await owner.reset(9);
     await owner.commit(commitOf(9, 0, 5, { a: '1' }));
     await expect(view.get('a', { timeoutMs: 20 })).rejects.toMatchObject({ code: 'VIEW_TIMEOUT' });

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Redis } from 'ioredis';
 import { freePort } from './free-port.ts';
 import { ServiceProcess } from './service-process.ts';
 
@@ -71,4 +72,12 @@ export async function startRedis(config: Readonly<Record<string, string | number
     stop,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+/** The server's folder is gone, as a disk may be full: its next snapshot fails, and from then on it refuses writes (`MISCONF`). */
+export async function breakSaving(redis: Redis): Promise<void> {
+  const [, directory] = (await redis.config('GET', 'dir')) as [string, string];
+  rmSync(directory, { recursive: true });
+  await redis.bgsave();
+  while (!(await redis.info('persistence')).includes('rdb_last_bgsave_status:err')) await new Promise(setImmediate);
 }
