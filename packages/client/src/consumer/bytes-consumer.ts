@@ -78,10 +78,7 @@ export class EngineBytesConsumer implements BytesConsumer {
         assigned: (partitions) => this.#assigned(partitions),
         revoked: (partitions) => this.#inPoll(() => this.#revoked(partitions)),
         lost: (partitions) => this.#inPoll(() => this.#lost(partitions)),
-        failed: (error) => {
-          this.#failure = error;
-          this.#wakePoll?.();
-        },
+        failed: (error) => this.fail(error),
       },
     );
   }
@@ -145,8 +142,23 @@ export class EngineBytesConsumer implements BytesConsumer {
     await this.#offsets.commit(
       offsets,
       () => this.groupMetadata,
-      () => member?.settled ?? Promise.resolve(),
+      () => this.settled,
     );
+  }
+
+  /** Every `poll` from now on throws this. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+    this.#wakePoll?.();
+  }
+
+  /** Resolves when the member does not stand between two generations. */
+  get settled(): Promise<void> {
+    return this.#member?.settled ?? Promise.resolve();
+  }
+
+  isAssigned({ topic, partition }: TopicPartitionId): boolean {
+    return this.#fetcher.get(topic, partition) !== undefined;
   }
 
   enforceRebalance(): void {

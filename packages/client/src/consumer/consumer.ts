@@ -151,8 +151,13 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
       await this.#bytes.commit(this.#progress.allHandedOut());
       return;
     }
-    if (upTo instanceof ClientRecordBatch) return await this.#bytes.commit([sourceOf(upTo).position]);
+    if (upTo instanceof ClientRecordBatch) {
+      const { group, position } = sourceOf(upTo);
+      group.metadata();
+      return await this.#bytes.commit([position]);
+    }
     const { topic, partition, offset } = upTo as R;
+    if (!this.#bytes.isAssigned({ topic, partition })) throw this.#takenAwayError({ topic, partition });
     await this.#bytes.commit([{ topic, partition, offset: offset + 1 }]);
   }
 
@@ -204,9 +209,9 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
     try {
       while (this.#closed === undefined) {
         if (this.#pendingError !== undefined) throw this.#pendingError;
-        this.#chunk ??= (await this.#poll()) ?? undefined;
-        if (this.#chunk === undefined) continue;
-        const batch = await this.#decode(this.#chunk);
+        const chunk = this.#chunk ?? (await this.#poll());
+        if (chunk === undefined) continue;
+        const batch = await this.#decode(chunk);
         if (batch !== undefined) return batch;
       }
     } catch (error) {
@@ -219,12 +224,14 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
     return undefined;
   }
 
-  async #poll(): Promise<FetchedChunk | null> {
+  /** undefined: there is none, or it was sought away from while its schemas were fetched. */
+  async #poll(): Promise<FetchedChunk | undefined> {
     const chunk = await this.#bytes.poll(pollMs);
-    if (chunk === null) return null;
+    if (chunk === null) return undefined;
+    this.#chunk = chunk;
     this.#nextOffset = chunk.firstOffset;
     await this.#decoder.prepare(chunk.topic);
-    return chunk;
+    return this.#chunk;
   }
 
   /** undefined: nothing in it is for the loop. */
@@ -242,7 +249,10 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
     }
     const at = { topic, partition, highWatermark, firstOffset, lastOffset: part.nextOffset - 1 };
     const grant = this.#grantOf(chunk);
-    return new ClientRecordBatch(at, part.records, () => this.#groupOf(at, grant));
+    return new ClientRecordBatch(at, part.records, {
+      metadata: () => this.#groupOf(at, grant),
+      settled: () => this.#bytes.settled,
+    });
   }
 
   /** How often the partition has been taken away: what was handed out before is not this member's to commit any more. */
@@ -259,7 +269,12 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
     const group = this.#bytes.groupMetadata;
     if (group.generationId < 0) throw new CommitFailedError(group.groupId, 'this consumer is no member of it now');
     if (this.#grantOf({ topic, partition }) === grant) return group;
-    throw new CommitFailedError(group.groupId, `${topic}-${partition} was taken away since the batch was handed out`);
+    throw this.#takenAwayError({ topic, partition });
+  }
+
+  #takenAwayError({ topic, partition }: TopicPartition): Error {
+    const why = `${topic}-${partition} was taken away since it was handed out`;
+    return new CommitFailedError(this.#options.groupId, why);
   }
 
   // ── Committing ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -279,8 +294,9 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
       await this.#bytes.commit(offsets);
     } catch (error) {
       if (isMillraceError(error, 'COMMIT_FAILED') || isMillraceError(error, 'CLOSED')) return;
-      if (isMillraceError(error) && error.retriable) return this.#progress.giveBack(offsets);
-      this.#pendingError ??= error as Error;
+      const mayPass = isMillraceError(error) && (error.retriable || isMillraceError(error, 'REBALANCE_IN_PROGRESS'));
+      if (mayPass) this.#progress.giveBack(offsets);
+      else this.#bytes.fail(error as Error);
     }
   }
 

@@ -2,8 +2,16 @@ import assert from 'node:assert/strict';
 import type { GroupMetadata, TopicPartitionOffset } from '../bytes/types.ts';
 import type { RecordBatch } from './consumer.ts';
 
+/** The group that a batch was handed out to, as it is when it is asked for. */
+export interface BatchGroup {
+  /** @throws `COMMIT_FAILED` where the batch is not this member's to commit any more */
+  metadata(): GroupMetadata;
+  /** Resolves when the member does not stand between two generations. */
+  settled(): Promise<void>;
+}
+
 interface BatchSource {
-  readonly group: GroupMetadata;
+  readonly group: BatchGroup;
   /** Where the group goes on after this batch. */
   readonly position: TopicPartitionOffset;
 }
@@ -23,11 +31,11 @@ export class ClientRecordBatch<R> implements RecordBatch<R> {
   readonly firstOffset: number;
   readonly lastOffset: number;
   readonly highWatermark: number;
-  readonly #group: () => GroupMetadata;
+  readonly #group: BatchGroup;
 
   static {
     sourceOfBatch = (batch) => ({
-      group: batch.#group(),
+      group: batch.#group,
       position: { topic: batch.topic, partition: batch.partition, offset: batch.lastOffset + 1 },
     });
   }
@@ -41,7 +49,7 @@ export class ClientRecordBatch<R> implements RecordBatch<R> {
       readonly highWatermark: number;
     },
     records: readonly R[],
-    group: () => GroupMetadata,
+    group: BatchGroup,
   ) {
     this.topic = place.topic;
     this.partition = place.partition;

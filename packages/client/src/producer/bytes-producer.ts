@@ -123,7 +123,7 @@ export class EngineBytesTransactionalProducer implements BytesTransactionalProdu
   }
 
   sendOffsets(offsets: readonly TopicPartitionOffset[], group: GroupMetadata): Promise<void> {
-    return this.transactions.sendOffsets(offsets, group);
+    return this.transactions.sendOffsets(offsets, { metadata: () => group, settled: () => Promise.resolve() });
   }
 
   commit(): Promise<void> {

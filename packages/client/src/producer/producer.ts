@@ -1,6 +1,6 @@
 import type { TopicSink } from '@millrace/serde';
 import type { RecordBatch } from '../consumer/consumer.ts';
-import { sourceOf } from '../consumer/record-batch.ts';
+import { sourceOf, type BatchGroup } from '../consumer/record-batch.ts';
 import { ClosedError, InvalidTransactionStateError } from '../errors.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
 import type { Position } from '../positions.ts';
@@ -164,10 +164,8 @@ export class ClientTransactionalProducer implements TransactionalProducer {
 class ClientTransaction implements Transaction {
   readonly #sender: RecordSender;
   readonly #transactionalId: string;
-  readonly #offsets = new Map<
-    string,
-    { group: ReturnType<typeof sourceOf>['group']; byPlace: Map<string, TopicPartitionOffset> }
-  >();
+  /** By group, and the place in it: the last batch. */
+  readonly #offsets = new Map<string, Map<string, { group: BatchGroup; position: TopicPartitionOffset }>>();
   #isOver = false;
 
   constructor(sender: RecordSender, transactionalId: string) {
@@ -191,16 +189,27 @@ class ClientTransaction implements Transaction {
   sendOffsets(batch: RecordBatch<unknown>): void {
     if (this.#isOver) throw this.#overError('sendOffsets');
     const { group, position } = sourceOf(batch);
-    let ofGroup = this.#offsets.get(group.groupId);
-    if (ofGroup === undefined) this.#offsets.set(group.groupId, (ofGroup = { group, byPlace: new Map() }));
-    ofGroup.group = group;
+    const { groupId } = group.metadata();
+    let ofGroup = this.#offsets.get(groupId);
+    if (ofGroup === undefined) this.#offsets.set(groupId, (ofGroup = new Map()));
     const key = `${position.partition}/${position.topic}`;
-    const known = ofGroup.byPlace.get(key);
-    if (known === undefined || known.offset < position.offset) ofGroup.byPlace.set(key, position);
+    const known = ofGroup.get(key);
+    if (known === undefined || known.position.offset < position.offset) ofGroup.set(key, { group, position });
   }
 
-  offsets(): { offsets: readonly TopicPartitionOffset[]; group: ReturnType<typeof sourceOf>['group'] }[] {
-    return [...this.#offsets.values()].map(({ group, byPlace }) => ({ group, offsets: [...byPlace.values()] }));
+  offsets(): { offsets: readonly TopicPartitionOffset[]; group: BatchGroup }[] {
+    return [...this.#offsets.values()].map((ofGroup) => {
+      const sources = [...ofGroup.values()];
+      const [first] = sources as [(typeof sources)[0]];
+      return {
+        offsets: sources.map(({ position }) => position),
+        group: {
+          // The generation is the one at the commit: the group may rebalance while the work is done. Each must still be ours.
+          metadata: () => sources.map(({ group }) => group.metadata()).at(-1)!,
+          settled: () => first.group.settled(),
+        },
+      };
+    });
   }
 
   end(): void {

@@ -1,6 +1,7 @@
 import { isMillraceError } from '@millrace/platform';
 import { errorCodes, apis, type ApiSchema, type RequestInput, type ResponseOf } from '@millrace/protocol';
 import type { GroupMetadata, TopicPartitionOffset } from '../bytes/types.ts';
+import type { BatchGroup } from '../consumer/record-batch.ts';
 import {
   CommitFailedError,
   InvalidTransactionStateError,
@@ -98,16 +99,29 @@ export class TransactionManager implements ProducerSession {
     this.#state = 'in a transaction';
   }
 
-  async sendOffsets(offsets: readonly TopicPartitionOffset[], group: GroupMetadata): Promise<void> {
+  /** @param group asked at each try, as its generation may change meanwhile */
+  async sendOffsets(offsets: readonly TopicPartitionOffset[], group: BatchGroup): Promise<void> {
     this.checkOpen('sendOffsets');
     if (offsets.length === 0) return;
     try {
+      const { groupId } = group.metadata();
       this.#mayBegin();
-      await this.#call(this.#coordinator, apis.addOffsetsToTxn, { ...this.#who(), groupId: group.groupId }, (answer) =>
+      await this.#call(this.#coordinator, apis.addOffsetsToTxn, { ...this.#who(), groupId }, (answer) =>
         this.#check(answer.errorCode, 'AddOffsetsToTxn'),
       );
       this.#atCoordinator = 'begun';
-      await this.#commitOffsets(offsets, group);
+      for (;;) {
+        const member = group.metadata();
+        try {
+          await this.#commitOffsets(offsets, member);
+          break;
+        } catch (error) {
+          if (!isMillraceError(error, 'COMMIT_FAILED')) throw error;
+          // The group may have a new generation of which the member is just being told.
+          await group.settled();
+          if (group.metadata().generationId === member.generationId) throw error;
+        }
+      }
     } catch (error) {
       throw this.#fail(error as Error);
     }
