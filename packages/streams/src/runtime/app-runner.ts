@@ -28,6 +28,7 @@ import { AppMetrics, type StreamsMetrics } from './metrics.ts';
 import { Observations } from './observations.ts';
 import { checkPlanHash } from './opening-task.ts';
 import { Outcome } from './outcome.ts';
+import { Patience } from './patience.ts';
 import { prepareSerdes } from './prepare-serdes.ts';
 import { Reflection } from './reflection.ts';
 import type { RestoreProgress } from './restore.ts';
@@ -38,10 +39,14 @@ import type { CreateTask, SessionEvents, SessionState } from './session-options.
 import type { TaskRunner } from './task-runner.ts';
 import { globalView, keyValueView, windowView, type ViewSurroundings } from './table-views.ts';
 
-/** How long an app tries to go on without a commit before it gives up: Kafka Streams' `task.timeout.ms`. */
+/** How long an app tries to go on, while nothing does, before it gives up: Kafka Streams' `task.timeout.ms`. */
 const taskTimeoutMs = 300_000;
 /** Kafka Streams' own. With sinks or calls to the outside, which a commit waits for, a minute. */
 const transactionTimeoutMs = 10_000;
+/** How long backends have to close. */
+const backendGraceMs = 5_000;
+/** And the client. */
+const clientGraceMs = 1_000;
 /** How often an instance without tasks looks whether its group has another plan. */
 const planCheckMs = 5_000;
 
@@ -85,10 +90,7 @@ export class AppRunner {
   #partitionCounts: ReadonlyMap<string, number> = new Map();
   #session: Session | undefined;
   #isPaused = false;
-  /** When a commit or a restore last went on. */
-  #lastProgressMs = -Infinity;
-  /** Since when nothing has gone on, and something has failed. */
-  #troubleSinceMs: number | undefined;
+  readonly #patience: Patience;
   #ended: Promise<void> | undefined;
   #cancelPlanCheck: (() => void) | undefined;
 
@@ -101,6 +103,7 @@ export class AppRunner {
     this.#platform = options.platform ?? nodePlatform();
     this.#clock = this.#platform.clock;
     this.#logger = options.logger ?? silentLogger;
+    this.#patience = this.#newPatience();
     this.#metrics = new AppMetrics(this.#applicationId, () => this.#clock.monotonic());
     this.#observations = new Observations(() => this.#session?.tasks.openTasks() ?? []);
     this.#reflection = new Reflection({
@@ -233,7 +236,7 @@ export class AppRunner {
 
   /** A session that lost its place in the group, or a broker, is followed by another one. */
   async #runSessions(): Promise<void> {
-    for (let failures = 0; ;) {
+    for (;;) {
       if (this.#closing.signal.aborted) return;
       if (!this.#globalTables.areOpen) await this.#unlessClosing(this.#openGlobalTables());
       const session = new Session(
@@ -268,15 +271,18 @@ export class AppRunner {
       try {
         return await session.run();
       } catch (error) {
+        this.#session = undefined; // nobody is to wait for a commit of it
         this.#observations.rolledBack();
         this.#cancelPlanCheck?.();
-        if (this.#lastProgressMs > startedMs) this.#troubleSinceMs = undefined;
-        if (this.#closing.signal.aborted || !isRecoverable(error) || this.#isStuck()) throw error;
-        failures = this.#lastProgressMs > startedMs ? 0 : failures + 1;
+        if (this.#closing.signal.aborted || !isRecoverable(error)) throw error;
+        // Whoever restores for long fails rarely, not all the time.
+        if (this.#clock.monotonic() - startedMs > taskTimeoutMs) this.#patience.progressed();
+        const waitMs = this.#patience.failed();
+        if (waitMs === undefined) throw error;
         this.#logger.warn({ error, applicationId: this.#applicationId }, 'The app begins again at its last commit.');
         this.#metrics.recovered();
         this.#setState('REBALANCING');
-        await delay(this.#clock, Math.min(100 * 2 ** failures, 10_000), this.#closing.signal);
+        await delay(this.#clock, waitMs, this.#closing.signal);
       } finally {
         this.#session = undefined;
       }
@@ -287,14 +293,22 @@ export class AppRunner {
     const reason = new AppClosedError(this.#applicationId, 'it has ended');
     this.#cancelPlanCheck?.();
     const backends = new Set([this.#options.store, ...Object.values(this.#options.stores ?? {})]);
-    await Promise.allSettled([
+    const closings = Promise.allSettled([
       this.#globalTables.close(reason),
       ...[...backends].map((backend) => (isStateStoreBackend(backend) ? backend.close() : undefined)),
     ]);
+    await this.#within(backendGraceMs, closings); // a server that is away must not keep the app from ending
     // What it made is closed already, or did not close in time.
-    const closed = this.#cluster?.close().catch(() => undefined);
-    await Promise.race([closed, delay(this.#clock, 1000)]);
+    await this.#within(clientGraceMs, this.#cluster?.close());
     this.#releaseSlot();
+  }
+
+  /** Waits for this, however it ends, and no longer than so. */
+  async #within(limitMs: number, work: Promise<unknown> | undefined): Promise<void> {
+    let cancel: (() => void) | undefined;
+    const late = new Promise<void>((resolve) => (cancel = this.#clock.after(limitMs, resolve)));
+    await Promise.race([Promise.allSettled([work]), late]);
+    cancel?.(); // or the timer would keep the process
   }
 
   // ── Parts ──
@@ -324,24 +338,22 @@ export class AppRunner {
 
   /** Tries again what may pass: a broker that is not up yet. */
   async #retrying(work: () => Promise<void>): Promise<void> {
-    for (let attempt = 0; ; attempt++) {
+    const patience = this.#newPatience();
+    for (;;) {
       this.#closing.signal.throwIfAborted();
       try {
-        await work();
-        this.#troubleSinceMs = undefined;
-        return;
+        return await work();
       } catch (error) {
-        if (!isMillraceError(error) || !error.retriable || this.#isStuck()) throw error;
+        const waitMs = isMillraceError(error) && error.retriable ? patience.failed() : undefined;
+        if (waitMs === undefined) throw error;
         this.#logger.warn({ error, applicationId: this.#applicationId }, 'The cluster does not answer yet.');
-        await delay(this.#clock, Math.min(100 * 2 ** attempt, 5000), this.#closing.signal);
+        await delay(this.#clock, waitMs, this.#closing.signal);
       }
     }
   }
 
-  /** Something has failed again, and for too long nothing has gone on. */
-  #isStuck(): boolean {
-    this.#troubleSinceMs ??= this.#clock.monotonic();
-    return this.#clock.monotonic() - this.#troubleSinceMs > taskTimeoutMs;
+  #newPatience(): Patience {
+    return new Patience(() => this.#clock.monotonic(), taskTimeoutMs);
   }
 
   /** @throws {IncompatiblePlanError} the group has positions of another plan */
@@ -374,13 +386,10 @@ export class AppRunner {
       this.outcome.ran();
       if (this.#session?.tasks.runners.size === 0) this.#checkPlanLater();
     },
-    restoreProgressed: (progress) => {
-      this.#lastProgressMs = this.#clock.monotonic();
-      this.#restore.next(progress);
-    },
+    restoreProgressed: (progress) => this.#restore.next(progress),
     processed: (recordCount) => this.#metrics.processed(recordCount),
+    progressed: () => this.#patience.progressed(),
     committed: ({ durationMs, endToEndMs }) => {
-      this.#lastProgressMs = this.#clock.monotonic();
       this.#metrics.committed(durationMs, endToEndMs);
       this.#observations.committed();
       this.#reflection.moved();
@@ -388,8 +397,13 @@ export class AppRunner {
     moved: () => this.#reflection.moved(),
     taskOpened: (task) => this.#observations.watch(task),
     taskClosed: (task) => this.#metrics.taskClosed(task.metrics),
-    warn: (context, message) =>
-      process.emitWarning(message, { type: 'StreamsWarning', detail: JSON.stringify(context) }),
+    warn: (context, message) => {
+      const about = { ...context, applicationId: this.#applicationId };
+      // Records that were never processed are not passed over in silence.
+      if (this.#options.logger === undefined) {
+        process.emitWarning(message, { type: 'StreamsWarning', detail: JSON.stringify(about) });
+      } else this.#logger.warn(about, message);
+    },
   };
 
   /** An instance with another plan than its group's gets no tasks: it should say so, not stand by. */

@@ -46,7 +46,7 @@ export interface StreamsOptions {
   readonly scheduler?: SchedulerLike | undefined;
   /** Aborting is `close()`. */
   readonly signal?: AbortSignal | undefined;
-  /** Is told when the app begins again at its last commit, and why. Default: silent. */
+  /** Is told when the app begins again at its last commit, and why; and what the app warns of. Default: warnings of lost records go to `process.emitWarning`, the rest nowhere. */
   readonly logger?: Logger | undefined;
   /** Clock, randomness and network. Default: the machine's. */
   readonly platform?: Platform | undefined;

@@ -30,6 +30,7 @@ export class ChangelogReader {
   readonly #onFailure: (error: unknown) => void;
   readonly #replays = new Map<string, ActiveReplay>();
   #isClosed = false;
+  #closedBy: unknown;
   #isReading = false;
 
   /**
@@ -46,6 +47,7 @@ export class ChangelogReader {
     const id = idOf(replay);
     assert(!this.#replays.has(id), `${id} is replayed once at a time`);
     if (replay.fromOffset >= replay.untilOffset && replay.isFollowing !== true) return Promise.resolve();
+    if (this.#isClosed) return Promise.reject(this.#closedBy as Error);
     return new Promise((resolve, reject) => {
       const isComplete = replay.fromOffset >= replay.untilOffset;
       if (isComplete) resolve();
@@ -75,6 +77,7 @@ export class ChangelogReader {
 
   async close(reason: unknown): Promise<void> {
     this.#isClosed = true;
+    this.#closedBy = reason;
     this.#fail(reason);
     await this.#consumer.close();
   }

@@ -7,6 +7,7 @@ import type {
 } from '@millrace/client/bytes';
 import { controlKey } from '../state/changelog-format.ts';
 import { encodeCommitMetadata } from './commit-metadata.ts';
+import { ChangelogConflictError } from './errors.ts';
 import type { OpeningTask } from './opening-task.ts';
 import type { RecordOutput } from './record-output.ts';
 import { PartitionsLostError } from './session-end.ts';
@@ -53,8 +54,10 @@ export async function commitTasks(
   await output.settled(); // a sink that refused a record has sent a dead letter
   for (const task of opening) writeBarriers(task, output, planHash, nowMs());
 
+  // Markers may move positions on while the commit is awaited: only these are committed.
+  const positions = new Map(runners.map((runner) => [runner, positionsOf(runner)]));
   const collectOffsets = (): TopicPartitionOffset[] => [
-    ...runners.flatMap((runner) => offsetsOf(runner, around)),
+    ...runners.flatMap((runner) => offsetsOf(runner, positions.get(runner)!, around)),
     ...opening.flatMap((task) => firstOffsetsOf(task, around)),
   ];
   if (path.guarantee === 'exactly_once_v2') {
@@ -72,10 +75,10 @@ export async function commitTasks(
   }
   output.takeRecordCount();
 
-  for (const runner of runners) {
-    for (const input of runner.inputs) input.committedOffset = input.queue.position;
+  for (const [runner, committed] of positions) {
+    runner.inputs.forEach((input, index) => (input.committedOffset = committed[index]!.offset));
     runner.hasProcessed = false;
-    await sendToBackends(runner, path.producer, nowMs());
+    await sendToBackends(runner, committed, path.producer, nowMs());
   }
   for (const task of opening) {
     for (const store of task.stores) {
@@ -116,7 +119,11 @@ function writeBarriers(task: OpeningTask, output: RecordOutput, planHash: string
 }
 
 /** The first input is always there: its metadata speaks for the task. The others only if they have moved. */
-function offsetsOf(runner: TaskRunner, around: CommitSurroundings): TopicPartitionOffset[] {
+function offsetsOf(
+  runner: TaskRunner,
+  positions: readonly TopicPartitionOffset[],
+  around: CommitSurroundings,
+): TopicPartitionOffset[] {
   const metadata = encodeCommitMetadata({
     planHash: around.planHash,
     streamTimeMs: runner.task.streamTimeMs,
@@ -124,9 +131,13 @@ function offsetsOf(runner: TaskRunner, around: CommitSurroundings): TopicPartiti
     epoch: runner.epoch,
     changelogEnds: changelogEndsOf(runner, around.path),
   });
-  return runner.inputs
-    .filter((input, index) => index === 0 || input.queue.position !== input.committedOffset)
-    .map(({ topic, partition, queue }) => ({ topic, partition, offset: queue.position, metadata }));
+  return positions
+    .filter(({ offset }, index) => index === 0 || offset !== runner.inputs[index]!.committedOffset)
+    .map((position) => ({ ...position, metadata }));
+}
+
+function positionsOf({ inputs }: TaskRunner): readonly TopicPartitionOffset[] {
+  return inputs.map(({ topic, partition, queue }) => ({ topic, partition, offset: queue.position }));
 }
 
 function firstOffsetsOf(task: OpeningTask, around: CommitSurroundings): TopicPartitionOffset[] {
@@ -148,23 +159,34 @@ function firstOffsetsOf(task: OpeningTask, around: CommitSurroundings): TopicPar
   return task.inputs.map(({ topic, partition, queue }) => ({ topic, partition, offset: queue.position, metadata }));
 }
 
+/**
+ * At least once nothing keeps a former owner, which does not know yet that it is one, from writing to a changelog. What it writes
+ * behind the end that was committed last is undone by the next restore; so the end must never be moved over it.
+ * @throws {ChangelogConflictError}
+ */
 function changelogEndsOf(runner: TaskRunner, path: CommitPath): Readonly<Record<string, number>> | undefined {
   if (path.guarantee === 'exactly_once_v2') return undefined;
-  const own = runner.stores.filter(({ isSourceChangelog }) => !isSourceChangelog);
-  return Object.fromEntries(
-    own.map(({ store, changelogTopic, partition }) => [
-      store.plan.name,
-      path.producer.ackedEndOffset(changelogTopic, partition)!,
-    ]),
-  );
+  const ends: Record<string, number> = {};
+  for (const { store, changelogTopic, partition, isSourceChangelog, ownChangelogEnd } of runner.stores) {
+    if (isSourceChangelog) continue;
+    const endOffset = path.producer.ackedEndOffset(changelogTopic, partition)!;
+    if (endOffset !== ownChangelogEnd) {
+      throw new ChangelogConflictError(changelogTopic, partition, endOffset - ownChangelogEnd);
+    }
+    ends[store.plan.name] = endOffset;
+  }
+  return ends;
 }
 
-async function sendToBackends(runner: TaskRunner, producer: BytesProducer, nowMs: number): Promise<void> {
-  const positions = runner.inputs.map(({ topic, partition, queue }) => ({ topic, partition, offset: queue.position }));
+async function sendToBackends(
+  runner: TaskRunner,
+  positions: readonly TopicPartitionOffset[],
+  producer: BytesProducer,
+  nowMs: number,
+): Promise<void> {
   for (const open of runner.stores) {
-    const source = runner.inputs.find(({ topic }) => topic === open.changelogTopic);
     const nextOffset = open.isSourceChangelog
-      ? source!.queue.position
+      ? positions.find(({ topic }) => topic === open.changelogTopic)!.offset
       : (producer.ackedEndOffset(open.changelogTopic, open.partition) ?? open.nextOffset);
     await open.sendCommit(nextOffset, positions, nowMs);
   }

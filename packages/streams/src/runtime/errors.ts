@@ -45,6 +45,21 @@ export class SinkFailedError extends MillraceError {
   }
 }
 
+/**
+ * At least once: somebody else has written to a changelog, mostly a former owner that has not noticed yet. Nothing of the commit
+ * is kept; the state is restored as of the last one, and what the other has written is undone.
+ */
+export class ChangelogConflictError extends MillraceError {
+  readonly code = 'CHANGELOG_CONFLICT';
+  constructor(topic: string, partition: number, recordCount: number) {
+    super(
+      `Somebody else has written ${recordCount} record(s) to the changelog ${topic}-${partition}: a former owner, or a program that ` +
+        'should not. The instance goes on from its last commit. If it comes again, look for a second app of this applicationId.',
+      { context: { topic, partition, recordCount }, retriable: true },
+    );
+  }
+}
+
 /** A view did not get to the position that a read waits for. */
 export class ViewTimeoutError extends MillraceError {
   readonly code = 'VIEW_TIMEOUT';

@@ -29,7 +29,7 @@ export class GlobalTables {
   }
 
   get areOpen(): boolean {
-    return this.#reader !== undefined;
+    return this.#reader !== undefined || this.#around.plans.length === 0;
   }
 
   get lagRecords(): number {

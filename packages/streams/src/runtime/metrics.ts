@@ -77,10 +77,10 @@ export class AppMetrics {
     for (const runner of runners) {
       for (const [name] of counters) counts[name] += runner.task.metrics[name];
       lagRecords += runner.lagRecords;
-      for (const { store, meanEntryBytes } of runner.stores) {
+      for (const { store } of runner.stores) {
         const total = (stores[store.plan.name] ??= { entries: 0, bytes: 0 });
         total.entries += store.entryCount;
-        total.bytes += Math.round(store.entryCount * meanEntryBytes);
+        total.bytes += Math.round(store.entryCount * store.meanEntryBytes);
       }
     }
     this.#look();

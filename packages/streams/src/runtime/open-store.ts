@@ -1,7 +1,7 @@
 import type { FetchedRecords } from '@millrace/client/bytes';
 import { MillraceError } from '@millrace/platform';
 import { controlKindOf, startOfChangelogKey } from '../state/changelog-format.ts';
-import type { StateStore } from '../state/state-store.ts';
+import type { StateStore, TakenCommit } from '../state/state-store.ts';
 import type { BackendStore, StoreCommit, StoreWrite } from '../state/store-backend.ts';
 
 /** A store of a task with its changelog, and with its copy elsewhere if it has one. */
@@ -15,6 +15,8 @@ export class OpenStore {
   readonly backend: BackendStore | undefined;
   /** Offset of the barrier that this owner has committed. */
   epoch = -1;
+  /** Records that were written to the changelog behind the barrier, other than by `store`. */
+  correctionCount = 0;
   /** The changelog before it is in the store, or in commits on their way to the backend. */
   nextOffset = 0;
   /** The backend has said that its copy cannot be continued: claim and replay before it is read again. */
@@ -26,8 +28,8 @@ export class OpenStore {
   /** Of the last commit sent to the backend. Never rejects. */
   #pending: Promise<void> = Promise.resolve();
   #failure: unknown;
-  #writtenBytes = 0;
-  #writtenCount = 0;
+  /** Commits that the backend has refused, or was not sent: their entries stay in the cache until a replay has brought them there. */
+  #unreleased: TakenCommit[] = [];
   /** undefined: it is being filled. */
   #committedStreamTimeMs: number | undefined;
 
@@ -61,9 +63,7 @@ export class OpenStore {
     if (nextOffset < prevOffset) nextOffset = prevOffset;
     const firstOffset = nextOffset - taken.recordCount;
     this.nextOffset = nextOffset;
-    if (this.isStale) return; // the replay to come has these records too
-    for (const { key, value } of taken.writes) this.#writtenBytes += key.length + (value?.length ?? 0);
-    this.#writtenCount += taken.writes.length;
+    if (this.isStale) return void this.#unreleased.push(taken); // the replay to come has these records too
     const commit: StoreCommit = {
       epoch: this.epoch,
       prevOffset,
@@ -75,7 +75,7 @@ export class OpenStore {
       timestampMs: nowMs,
       streamTimeMs: taken.streamTimeMs,
     };
-    this.#pending = this.#apply(commit, () => this.store.release(taken));
+    this.#pending = this.#apply(commit, taken);
   }
 
   /**
@@ -89,7 +89,7 @@ export class OpenStore {
     const nothing = { writes: [], offsets: [], expireBeforeMs: -Infinity };
     const range = { epoch, prevOffset: nextOffset, nextOffset };
     const { committedStreamTimeMs: streamTimeMs } = this;
-    this.#pending = this.#apply({ ...range, ...nothing, positions, timestampMs: nowMs, streamTimeMs }, () => undefined);
+    this.#pending = this.#apply({ ...range, ...nothing, positions, timestampMs: nowMs, streamTimeMs });
     await this.settled();
   }
 
@@ -101,19 +101,20 @@ export class OpenStore {
     return this.#committedStreamTimeMs ?? this.store.streamTimeMs;
   }
 
-  /** The store is filled: from here on records move its time. */
+  /** The store is filled, or its backend brought back: from here on records move its time. */
   filled(): void {
     this.#committedStreamTimeMs ??= this.store.streamTimeMs;
+    for (const taken of this.#unreleased.splice(0)) this.store.release(taken);
+  }
+
+  /** Where the changelog ends if nobody but this owner has written to it since the barrier, all of it acknowledged. */
+  get ownChangelogEnd(): number {
+    return this.epoch + 1 + this.correctionCount + this.store.appendedCount;
   }
 
   /** Resolves when the last commit is answered, well or not: `isStale` then tells. */
   get answered(): Promise<void> {
     return this.#pending;
-  }
-
-  /** About what an entry takes in the cache: a decoded object is some times its bytes, and has its place in a map. */
-  get meanEntryBytes(): number {
-    return 200 + (this.#writtenCount === 0 ? 300 : (4 * this.#writtenBytes) / this.#writtenCount);
   }
 
   /** Resolves when no commit is on its way. @throws what the backend failed with */
@@ -127,17 +128,18 @@ export class OpenStore {
     await this.backend?.close();
   }
 
-  async #apply(commit: StoreCommit, release: () => void): Promise<void> {
+  async #apply(commit: StoreCommit, taken?: TakenCommit): Promise<void> {
     try {
       const answer = await this.backend!.commit(commit);
       switch (answer.verdict) {
         case 'applied':
         case 'replay':
-          return release();
+          if (taken !== undefined) this.store.release(taken);
+          return;
         case 'gap':
         case 'lost':
-          // Entries stay in the cache until the replay has brought the backend to them.
           this.isStale = true;
+          if (taken !== undefined) this.#unreleased.push(taken);
           return;
         case 'fenced':
           throw new StoreFencedError(this.store.plan.name, this.partition, this.epoch, answer.epoch);

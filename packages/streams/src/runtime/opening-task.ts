@@ -26,6 +26,8 @@ export interface OpeningTask {
   readonly streamTimeMs: number;
   /** At least once: where each changelog stood at the last commit, by store. */
   readonly changelogEnds: Readonly<Record<string, number>> | undefined;
+  /** Of an input nothing was committed yet: till it is, the next owner would look for the beginning anew, and that may have moved. */
+  readonly hasNewInput: boolean;
 }
 
 /** What opening needs to know of the app. */
@@ -49,9 +51,10 @@ export async function openTask(
   around: OpeningSurroundings,
 ): Promise<OpeningTask> {
   checkPartitionCounts(id, around);
-  const metadata = committedBy(partitions, around);
+  const inOrder = [...partitions].sort((a, b) => (a.topic < b.topic ? -1 : 1));
+  const metadata = committedBy(inOrder, around);
   const inputs: TaskInput[] = [];
-  for (const partition of [...partitions].sort((a, b) => (a.topic < b.topic ? -1 : 1))) {
+  for (const partition of inOrder) {
     inputs.push(await openInput(id, partition, around));
   }
   const task = around.createTask(id);
@@ -88,6 +91,7 @@ export async function openTask(
     epoch: (metadata?.epoch ?? 0) + 1,
     streamTimeMs: metadata?.streamTimeMs ?? -1,
     changelogEnds: metadata?.changelogEnds,
+    hasNewInput: partitions.some(({ committed }) => committed === undefined),
   };
 }
 
@@ -161,7 +165,10 @@ function checkPartitionCounts({ subtopology, partition }: TaskId, around: Openin
   }
 }
 
-/** The metadata of the last commit: of the partitions, the one that was committed last. */
+/**
+ * The metadata of the last commit. Of the partitions: that of the last owner; of what it committed: that of its first input, which
+ * is in each of its commits. Not by `committedAtMs`: owners' clocks differ, and may be set back.
+ */
 function committedBy(
   partitions: readonly AssignedPartition[],
   { plan, applicationId }: OpeningSurroundings,
@@ -171,7 +178,7 @@ function committedBy(
     const metadata = decodeCommitMetadata(committed?.metadata);
     if (metadata === undefined) continue;
     checkPlanHash(metadata, plan, applicationId);
-    if (last === undefined || metadata.committedAtMs > last.committedAtMs) last = metadata;
+    if (last === undefined || metadata.epoch > last.epoch) last = metadata;
   }
   return last;
 }

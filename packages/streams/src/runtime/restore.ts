@@ -20,6 +20,8 @@ export interface RestoreSurroundings {
   readonly nowMs: () => number;
   readonly monotonic: () => number;
   readonly onProgress: (progress: RestoreProgress) => void;
+  /** Aborts when the task is closed: then nothing more of it is to be read, as the next owner may be this instance. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A changelog record that has to be written again after a restore. */
@@ -43,6 +45,7 @@ export async function bringUpToDate(
   const startOffset = (await around.cluster.earliestOffsets(topic)).get(partition) ?? 0;
   if (open.backend === undefined) {
     const report = progressOf(open, startOffset, untilOffset, around);
+    around.signal?.throwIfAborted();
     await around.reader.replay({
       topic,
       partition,
@@ -91,6 +94,7 @@ async function fillBackend(
     }
     let isWhole = true;
     const report = progressOf(open, nextOffset, untilOffset, around);
+    around.signal?.throwIfAborted();
     await around.reader.replay({
       topic,
       partition,
@@ -140,6 +144,7 @@ export async function restoreUpTo(
 ): Promise<readonly Correction[]> {
   const { changelogTopic: topic, partition } = open;
   const dangling = new Map<string, { readonly key: Uint8Array; value: Uint8Array | null; timestampMs: number }>();
+  around.signal?.throwIfAborted();
   await around.reader.replay({
     topic,
     partition,
@@ -149,14 +154,16 @@ export async function restoreUpTo(
       fetched.forEach((reader) => {
         if (reader.offset >= barrierOffset || reader.key === null || controlKindOf(reader.key) !== undefined) return;
         const key = copyOf(reader.key);
-        dangling.set(idOfKey(key), { key, value: null, timestampMs: reader.timestampMs });
+        dangling.set(idOfKey(key), { key, value: null, timestampMs: 0 });
       }),
   });
   await bringUpToDate(open, endOffset, around, (fetched) =>
     fetched.forEach((reader) => {
       if (dangling.size === 0 || reader.offset >= endOffset || reader.key === null) return;
       const correction = dangling.get(idOfKey(reader.key));
-      if (correction !== undefined) correction.value = reader.value === null ? null : copyOf(reader.value);
+      if (correction === undefined) return;
+      correction.value = reader.value === null ? null : copyOf(reader.value);
+      correction.timestampMs = reader.timestampMs;
     }),
   );
   const corrections = [...dangling.values()];
@@ -170,7 +177,11 @@ export async function restoreUpTo(
       [],
     );
     if (answer.verdict === 'stale') return restoreUpTo(open, endOffset, barrierOffset, around);
-    corrections.forEach((correction, index) => (correction.value = answer.values[index]?.value ?? null));
+    corrections.forEach((correction, index) => {
+      const stored = answer.values[index];
+      correction.value = stored?.value ?? null;
+      if (stored != null) correction.timestampMs = stored.timestampMs;
+    });
   }
   return corrections;
 }

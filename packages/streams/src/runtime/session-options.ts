@@ -46,6 +46,8 @@ export interface SessionEvents {
   processed(recordCount: number): void;
   /** `endToEndMs`: age of some records of the commit, sampled. */
   committed(commit: { readonly durationMs: number; readonly endToEndMs: readonly number[] }): void;
+  /** Input was processed and committed, or there is none left: whatever failed before is over. */
+  progressed(): void;
   /** Positions have moved without a commit. */
   moved(): void;
   taskOpened(task: StreamTask): void;

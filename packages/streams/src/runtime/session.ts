@@ -123,10 +123,9 @@ export class Session {
       this.#failure ??= error;
       if (isMillraceError(error, 'PRODUCER_FENCED')) await this.#askGroup();
     }
-    const closed = this.#close();
-    // Aborted: what has not closed by then is closed with the client's connections.
-    if (this.#isAborted) await Promise.race([closed, delay(this.#options.clock, abortGraceMs)]);
-    else await closed;
+    // Aborted, be it while it closes: what has not closed by then is closed with the client's connections.
+    const late = this.#aborted.catch(() => delay(this.#options.clock, abortGraceMs));
+    await Promise.race([this.#close(), late]);
     if (this.#failure !== undefined) throw this.#failure;
   }
 
@@ -204,6 +203,7 @@ export class Session {
       if (this.#isCommitDue()) await this.#commit();
       if (recordCount > 0 || this.#doorbell.hasRung) await this.#doorbell.turn();
       else {
+        if (this.#hasJoined && this.#isIdle()) this.#options.events.progressed();
         const { waitMs, wallWaitMs } = this.#nextDue();
         await this.#doorbell.wait(waitMs, wallWaitMs);
       }
@@ -257,7 +257,14 @@ export class Session {
       }
       task.advanceWallClock(nowMs);
     }
-    if (task.idleCloseMs !== undefined && runner.silentMs >= task.idleCloseMs) task.closeIdle(runner.silentMs);
+    const { silentMs } = runner;
+    if (task.idleCloseMs === undefined || silentMs < task.idleCloseMs) return;
+    if (task.needsPrefetch) {
+      task.announceIdle(silentMs);
+      const answer = await task.prefetch();
+      if (answer.verdict === 'stale') return this.#resync(runner.stores.find(({ store }) => store === answer.store)!);
+    }
+    task.closeIdle(silentMs);
   }
 
   /** The far copy of a store has lost something: brings it back to what is committed. What is not yet is in the cache. */
@@ -280,6 +287,13 @@ export class Session {
     if (!this.#isDirty()) return false;
     if (this.#options.clock.monotonic() - this.#lastCommitMs >= this.#commitDelayMs) return true;
     return this.#options.isEager && this.#isAllProcessed();
+  }
+
+  /** All there is to do is done. */
+  #isIdle(): boolean {
+    if (this.tasks.openingCount > 0 || this.#isDirty()) return false;
+    for (const runner of this.tasks.runners.values()) if (!runner.isCaughtUp) return false;
+    return true;
   }
 
   /** All that the cluster has for the tasks with something to commit is processed, and no call is in flight. */
@@ -324,6 +338,7 @@ export class Session {
       const endToEndMs = this.#sampledMs.map((timestampMs) => nowMs - timestampMs);
       this.#sampledMs = [];
       events.committed({ durationMs: this.#lastCommitDurationMs, endToEndMs });
+      if (runners.length > 0) events.progressed();
       this.#wakeForStale(runners);
       this.#evict();
       this.#purge.committed(this.tasks.runners.values());
@@ -348,8 +363,8 @@ export class Session {
     for (const { stores } of this.tasks.runners.values()) {
       for (const open of stores) if (open.backend !== undefined) cached.push(open);
     }
-    for (const { store, meanEntryBytes } of cached) {
-      store.evict(Math.floor(this.#options.cacheMaxBytes / cached.length / meanEntryBytes));
+    for (const { store } of cached) {
+      store.evict(Math.floor(this.#options.cacheMaxBytes / cached.length / store.meanEntryBytes));
     }
   }
 
@@ -378,10 +393,11 @@ export class Session {
   async #pump(): Promise<void> {
     while (!this.#closing.signal.aborted) {
       const fetched = await this.#consumer.poll(1000);
-      if (fetched === null) continue;
-      this.tasks.take(fetched);
-      this.#options.events.moved();
-      this.#doorbell.ring();
+      if (fetched !== null) {
+        this.tasks.take(fetched);
+        this.#options.events.moved();
+      }
+      this.#doorbell.ring(); // nothing fetched may be news too: that an input, which others wait for, has no more
     }
   }
 

@@ -25,6 +25,8 @@ interface Opening {
   readonly id: TaskId;
   readonly partitions: AssignedPartition[];
   readonly closing: AbortController;
+  /** Its partitions are being looked at: they are all it will have. */
+  hasBegun: boolean;
   opened: OpeningTask | undefined;
   filled: Filled | undefined;
 }
@@ -96,12 +98,13 @@ export class TaskSet {
       const key = keyOf(id);
       consumer.seek({ ...partition, offset: partition.committed?.offset ?? 0 });
       const opening = this.#openings.get(key);
-      if (this.runners.has(key) || opening?.opened !== undefined) return fail(new TaskChangedError(id));
+      if (this.runners.has(key) || opening?.hasBegun === true) return fail(new TaskChangedError(id));
       if (opening !== undefined) opening.partitions.push(partition);
       else {
         const closing = new AbortController();
         this.#closings.set(key, closing);
-        this.#openings.set(key, { id, partitions: [partition], closing, opened: undefined, filled: undefined });
+        const nothing = { hasBegun: false, opened: undefined, filled: undefined };
+        this.#openings.set(key, { id, partitions: [partition], closing, ...nothing });
       }
     }
   }
@@ -126,6 +129,7 @@ export class TaskSet {
     if (assigned.length === 0) return;
     const { plan } = this.#opening;
     for (const opening of assigned) {
+      opening.hasBegun = true;
       const opened = await openTask(opening.id, opening.partitions, this.#opening);
       opening.opened = opened;
       if (!opening.closing.signal.aborted) continue;
@@ -135,7 +139,9 @@ export class TaskSet {
       throw opening.closing.signal.reason;
     }
     const opened = assigned.map((opening) => opening.opened!);
-    await commit(opened.filter(({ id, stores }) => stores.length > 0 || TaskSinks.hasSinks(plan, id.subtopology)));
+    const needsCommit = ({ id, stores, hasNewInput }: OpeningTask): boolean =>
+      hasNewInput || stores.length > 0 || TaskSinks.hasSinks(plan, id.subtopology);
+    await commit(opened.filter(needsCommit));
     for (const opening of assigned) void this.#fill(opening, opening.opened!);
   }
 
@@ -144,7 +150,7 @@ export class TaskSet {
     const { restore, wake, fail } = this.#around;
     const { signal } = opening.closing;
     try {
-      const corrections = await fillStores(opened, restore);
+      const corrections = await fillStores(opened, { ...restore, signal });
       signal.throwIfAborted();
       const { id, epoch, inputs } = opened;
       const sinks = await TaskSinks.open({ subtopology: id.subtopology, epoch, inputs }, signal, this.#sinks);
@@ -164,6 +170,7 @@ export class TaskSet {
       this.#openings.delete(key);
       const { corrections, sinks } = opening.filled;
       for (const { open, corrections: records } of corrections) {
+        open.correctionCount = records.length;
         for (const { key: bytes, value, timestampMs } of records) {
           output.send(open.changelogTopic, open.partition, timestampMs, bytes, value, []);
         }

@@ -54,6 +54,8 @@ const idOf = ({ startMs, key }: StoreKey): string => `${startMs} ${Buffer.from(k
 const input = topic('input', { key: string, value: json<any>() });
 const output = topic('output', { key: string, value: json<any>() });
 
+type Row = readonly [key: string, value: unknown, timestampMs: number];
+
 /** Tasks of one sub-topology over one far store for each of its stores, one life after the other. */
 class Life {
   readonly stores = new Map<string, FarStore>();
@@ -95,7 +97,12 @@ class Life {
     this.task.start(-1);
   }
 
-  async batch(...records: readonly (readonly [key: string, value: unknown, timestampMs: number])[]): Promise<void> {
+  batch(...records: readonly Row[]): Promise<void> {
+    return this.batchFrom(0, ...records);
+  }
+
+  /** @param source place in the sub-topology's sources */
+  async batchFrom(source: number, ...records: readonly Row[]): Promise<void> {
     const inputs = records.map(([key, value, timestampMs]) => ({
       offset: this.#offset++,
       timestampMs,
@@ -103,9 +110,9 @@ class Life {
       value: Buffer.from(JSON.stringify(value)),
       headers: [],
     }));
-    for (const record of inputs) this.task.announce(0, 'input', record);
+    for (const record of inputs) this.task.announce(source, 'input', record);
     assert.deepEqual(await this.task.prefetch(), { verdict: 'current' });
-    for (const record of inputs) this.task.process(0, 'input', record);
+    for (const record of inputs) this.task.process(source, 'input', record);
   }
 
   async commit(): Promise<void> {
@@ -251,6 +258,52 @@ describe('a far store', () => {
     await life.begin();
     await life.batch(['b', 'x', 10]);
     expect(life.sent.map(({ key, value }) => [key, value])).toEqual([['a', 'hello']]);
+  });
+
+  it('a record that waits for a match knows of the one it gets after its buffer was written back and the cache emptied', async () => {
+    const builder = new StreamsBuilder('far');
+    const other = topic('other', { key: string, value: json<any>() });
+    builder
+      .stream(input)
+      .leftJoin(builder.stream(other), (left, right) => `${left}+${right ?? '-'}`, {
+        name: 'pairs',
+        beforeMs: 10,
+        afterMs: 10,
+        graceMs: 0,
+      })
+      .to(output);
+    const life = new Life(builder.build());
+    await life.begin();
+    await life.batch(['a', 'left', 0]);
+    for (let i = 0; i < 5; i++) {
+      await life.commit();
+      await life.batch(['b', 'x', 1]);
+    }
+    await life.batchFrom(1, ['a', 'right', 5]);
+    await life.commit();
+    await life.batch(['c', 'late enough', 100]);
+    expect(life.sent.filter(({ key }) => key === 'a').map(({ value }) => value)).toEqual(['left+right']);
+  });
+
+  it('an entry outlives the age of an older value of its key, though the cache was emptied in between', async () => {
+    const builder = new StreamsBuilder('far');
+    builder
+      .stream(input)
+      .groupByKey()
+      .reduce((_, value) => value, { name: 'last', ttlMs: 100 })
+      .to(output);
+    const life = new Life(builder.build());
+    await life.begin();
+    await life.batch(['a', 'old', 0]);
+    for (let i = 0; i < 5; i++) {
+      await life.commit();
+      await life.batch(['b', i, 1]);
+    }
+    await life.batch(['a', 'new', 90]);
+    await life.commit();
+    await life.batch(['c', 1, 120]);
+    await life.commit();
+    expect(life.sent.filter(({ key }) => key === 'a').map(({ value }) => value)).toEqual(['old', 'new']);
   });
 
   it('that is behind is told, and what was announced is forgotten', async () => {

@@ -12,6 +12,10 @@ export interface StateStore {
   readonly plan: PlanStore;
   /** Entries in memory. */
   readonly entryCount: number;
+  /** Records that `flush` has appended to the changelog since the store was made. */
+  readonly appendedCount: number;
+  /** About what an entry takes in memory: a decoded object is some times its bytes, and has its place in a map. */
+  readonly meanEntryBytes: number;
   /** Event time of the store's operator: −1 before its first record. Late records are late by this. */
   readonly streamTimeMs: number;
 
@@ -26,7 +30,10 @@ export interface StateStore {
   takeCommit(): TakenCommit;
   /** The backend has applied what a `takeCommit` gave: its entries may leave the cache. */
   release(commit: TakenCommit): void;
-  /** Drops clean entries, the longest unused first, until at most `entryCount` are left. Does nothing without a backend. */
+  /**
+   * Drops clean entries, the longest unused first, where there are more than `entryCount`. Does nothing without a backend. Of what
+   * waits for a match or an age all stays in memory.
+   */
   evict(entryCount: number): void;
 }
 

@@ -1,5 +1,6 @@
 import type { Timer } from '../dsl/processor.ts';
 import type { NodeOf, Plan, PlanNode, Subtopology } from '../plan/plan.ts';
+import type { CachedStore } from '../state/cached-store.ts';
 import type { CompiledTask } from './compile.ts';
 import type { InputRecord } from './ports.ts';
 
@@ -8,6 +9,8 @@ type Step = (values: readonly unknown[], key: unknown) => readonly unknown[];
 
 /** What a record of one source reads, found out from the plan alone. */
 interface Reads {
+  /** Some of these stores have keys in another encoding than the source: the record's key has to be decoded. */
+  readonly hasOtherKeys: boolean;
   /** Key-value stores: of the record's own key. */
   readonly stores: Set<string>;
   readonly windows: NodeOf<'windowAggregate'>[];
@@ -33,18 +36,25 @@ export class Announcements {
   }
 
   announce(source: number, topic: string, input: InputRecord): void {
-    const { stores, windows, joins, processors } = this.#reads[source]!;
+    const { stores, windows, joins, processors, hasOtherKeys } = this.#reads[source]!;
     const reader = this.#compiled.sources[source]!;
-    if (input.key === null) return;
-    const needsValue = reader.node.timestampMs !== undefined || processors.some(({ node }) => node.keys !== undefined);
-    const seen = needsValue
+    const needsDecoding =
+      hasOtherKeys || reader.node.timestampMs !== undefined || processors.some(({ node }) => node.keys !== undefined);
+    const seen = needsDecoding
       ? reader.peek(topic, input)
       : { key: undefined, value: undefined, timestampMs: input.timestampMs };
     if (seen === undefined) return;
     const { timestampMs } = seen;
     if (timestampMs > this.#maxTimeMs) this.#maxTimeMs = timestampMs;
-    const key = Uint8Array.prototype.slice.call(input.key);
-    for (const store of stores) this.#compiled.stores.get(store)!.want(0, key);
+    if (input.key === null) return; // it reads nothing, but its time counts
+    const keyBytes = Uint8Array.prototype.slice.call(input.key);
+    const keyOf = (store: CachedStore): Uint8Array | undefined =>
+      store.plan.key.name === reader.node.key.name ? keyBytes : encodedFor(store, seen.key);
+    for (const name of stores) {
+      const store = this.#compiled.stores.get(name)!;
+      const key = keyOf(store);
+      if (key !== undefined) store.want(0, key);
+    }
     for (const {
       stores: [store],
       sizeMs,
@@ -52,13 +62,17 @@ export class Announcements {
       id,
     } of windows) {
       const cached = this.#compiled.stores.get(store!)!;
+      const key = keyOf(cached);
+      if (key === undefined) continue;
       const first = Math.floor(Math.max(0, timestampMs - sizeMs + advanceMs) / advanceMs) * advanceMs;
       for (let startMs = first; startMs <= timestampMs; startMs += advanceMs) cached.want(startMs, key);
       const window = this.#compiled.windows.find(({ plan }) => plan.id === id)!.node;
       for (const startMs of window.startsClosedBy(timestampMs)) cached.wantWindow(startMs);
     }
     for (const { id, isLeft } of joins) {
-      this.#compiled.streamJoins.find(({ plan }) => plan.id === id)!.node.announce(isLeft, key, timestampMs);
+      const { plan, node } = this.#compiled.streamJoins.find((join) => join.plan.id === id)!;
+      const key = keyOf(this.#compiled.stores.get(plan.stores[0]!)!);
+      if (key !== undefined) node.announce(isLeft, key, timestampMs);
     }
     for (const { node, steps } of processors) this.#announceKeys(node, steps, seen);
   }
@@ -67,10 +81,21 @@ export class Announcements {
   announceTimers(clock: Timer['clock'], timeMs: number): void {
     for (const { timers, store, stores } of this.#compiled.processors) {
       for (const key of timers?.keysDue(clock, timeMs) ?? []) {
-        const bytes = store!.encodeKey(key);
-        store!.want(0, bytes);
-        for (const other of stores) if (other.plan.kind === 'keyValue') other.want(0, bytes);
+        store!.want(0, store!.encodeKey(key));
+        for (const other of stores) {
+          const bytes = other.plan.kind === 'keyValue' ? encodedFor(other, key) : undefined;
+          if (bytes !== undefined) other.want(0, bytes);
+        }
       }
+    }
+  }
+
+  /** Windows that close since their inputs have been silent for so long. */
+  announceIdle(idleMs: number): void {
+    for (const { plan, node } of this.#compiled.windows) {
+      if (plan.idleCloseMs === undefined || plan.idleCloseMs > idleMs) continue;
+      const store = this.#compiled.stores.get(plan.stores[0]!)!;
+      for (const startMs of node.startsClosedBy(Infinity)) store.wantWindow(startMs);
     }
   }
 
@@ -103,7 +128,7 @@ export class Announcements {
   }
 
   #readsOf(source: number): Reads {
-    const reads: Reads = { stores: new Set(), windows: [], joins: [], processors: [] };
+    const reads = { stores: new Set<string>(), windows: [], joins: [], processors: [], hasOtherKeys: false };
     const visit = (id: number, steps: readonly Step[]): void => {
       for (const child of this.#plan.nodes) {
         child.inputs.forEach((input, place) => {
@@ -112,6 +137,8 @@ export class Announcements {
       }
     };
     visit(source, []);
+    const { key } = this.#plan.nodes[source] as NodeOf<'source'>;
+    reads.hasOtherKeys = [...this.#compiled.stores.values()].some(({ plan }) => plan.key.name !== key.name);
     return reads;
   }
 
@@ -175,5 +202,14 @@ export class Announcements {
     const node = this.#plan.nodes[id]!;
     if (node.stores.length > 0) return this.#addStores(node, reads);
     for (const input of node.inputs) this.#addTable(input, reads);
+  }
+}
+
+/** The record's key as a key of a store; undefined: it can be none, so nobody asks for it without saying so in `keys`. */
+function encodedFor(store: CachedStore, key: unknown): Uint8Array | undefined {
+  try {
+    return store.encodeKey(key);
+  } catch {
+    return undefined;
   }
 }

@@ -47,8 +47,9 @@ export interface StreamTask {
   readonly nextWallTimerMs: number | undefined;
   /** The least `idleCloseMs` of its windows; undefined: they close by stream time alone. */
   readonly idleCloseMs: number | undefined;
-  /** All inputs are read to their ends and have been silent for so long: closes the windows that said so. */
+  /** All inputs are read to their ends and have been silent for so long: closes the windows that said so. With a far backend: `announceIdle` and `prefetch` first. */
   closeIdle(idleMs: number): void;
+  announceIdle(idleMs: number): void;
 
   // ── Commit ──
 

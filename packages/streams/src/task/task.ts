@@ -138,6 +138,10 @@ export class Task implements StreamTask {
     this.#announcements.announceTimers('wall', nowMs);
   }
 
+  announceIdle(idleMs: number): void {
+    this.#announcements.announceIdle(idleMs);
+  }
+
   get nextWallTimerMs(): number | undefined {
     const times = this.#compiled.processors.flatMap(({ timers }) => timers?.nextMs('wall') ?? []);
     return times.length === 0 ? undefined : Math.min(...times);
