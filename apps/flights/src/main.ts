@@ -10,7 +10,7 @@ import { createTopics, feedAirports, feedFlights, MismatchedFeedError } from './
 import { FlightData, readAirports } from './flight-data.ts';
 import { readOptions, usage, UsageError, type Options } from './options.ts';
 import { topology } from './pipeline.ts';
-import { processedCount, readResult, worstAirports } from './result.ts';
+import { processedCount, readResult, waitingCount, worstAirports } from './result.ts';
 import { airportDelays, lateFlights, type AirportDay } from './topics.ts';
 
 async function main(options: Options): Promise<void> {
@@ -92,19 +92,28 @@ async function run(
     failure ??= error;
     watching.abort();
   };
-  feeding.catch(failed);
   reading.catch(failed);
   app.done.catch(failed);
 
-  let lastCount = await processedCount(client, topology.applicationId);
+  let isFed = false;
+  feeding.then(() => (isFed = true)).catch(failed);
+  let processedRows = await processedCount(client, topology.applicationId);
   let lastMs = performance.now();
+  let lastWaiting = -1;
   while (!watching.signal.aborted) {
     await pause(250);
-    const processedRows = await processedCount(client, topology.applicationId);
+    const lastCount = processedRows;
+    const waiting = await waitingCount(client, topology.applicationId);
+    // Where it stands still it may be done: only then is it worth counting exactly.
+    processedRows =
+      isFed && waiting === lastWaiting
+        ? await processedCount(client, topology.applicationId)
+        : Math.max(processedRows, sentRows - waiting);
+    lastWaiting = waiting;
     const nowMs = performance.now();
     live.update(
       {
-        sentRows: Math.max(sentRows, processedRows),
+        sentRows,
         processedRows,
         totalRows: data.length,
         recordsPerSecond: (1000 * (processedRows - lastCount)) / (nowMs - lastMs),
@@ -112,9 +121,8 @@ async function run(
       },
       rows,
     );
-    lastCount = processedRows;
     lastMs = nowMs;
-    if (processedRows === data.length) break;
+    if (isFed && processedRows === data.length) break;
   }
   watching.abort();
   metrics.unsubscribe();

@@ -1,5 +1,6 @@
 /** Reads the result back, and what of it is worth a look. */
 import type { Client } from '@millrace/client';
+import { lastFlights } from './counts.ts';
 import { airportDelays, flights, type AirportDay } from './topics.ts';
 
 /** The last value of each key. */
@@ -49,9 +50,16 @@ export function worstAirports(
 
 /** How many flights the pipeline has committed. */
 export async function processedCount(client: Client, groupId: string): Promise<number> {
-  let count = 0;
-  for (const { topic, offset } of await client.admin.listConsumerGroupOffsets(groupId)) {
-    if (topic === flights.name) count += offset;
-  }
-  return count;
+  const committed = await client.admin.listConsumerGroupOffsets(groupId);
+  const last = await lastFlights(
+    client,
+    committed.filter(({ topic }) => topic === flights.name),
+  );
+  return last.reduce((sum, { count }) => sum + count, 0);
+}
+
+/** How far the pipeline is behind, in offsets: those of transactions' ends are among them. Costs less than counting. */
+export async function waitingCount(client: Client, groupId: string): Promise<number> {
+  const committed = await client.admin.listConsumerGroupOffsets(groupId);
+  return committed.reduce((sum, { topic, lagRecords }) => sum + (topic === flights.name ? lagRecords : 0), 0);
 }
