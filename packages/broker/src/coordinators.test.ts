@@ -1,5 +1,7 @@
+import { nodePlatform } from '@millrace/platform';
+import { SimulatedFileSystem } from '@millrace/platform/simulated';
 import { apis } from '@millrace/protocol';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { errorCodes } from './kafka/error-codes.ts';
 import { batchOf, valuesOf } from './testing/batches.ts';
 import { TestBroker } from './testing/memory-broker.ts';
@@ -102,4 +104,68 @@ it('refuses clients that write to an internal topic, and shows it to them as int
   expect(grown.results[0]?.errorCode).toBe(errorCodes.INVALID_TOPIC_EXCEPTION);
   const deleted = await test.client.request(apis.deleteTopics, 5, { topicNames: ['__consumer_offsets'] });
   expect(deleted.responses[0]?.errorCode).toBe(errorCodes.INVALID_TOPIC_EXCEPTION);
+});
+
+describe('more offsets than fit one batch', () => {
+  const partitionCount = 120;
+  const config = { 'message.max.bytes': 2000 };
+  const partitions = Array.from({ length: partitionCount }, (_, index) => index);
+
+  /** Commits an offset for each partition of `orders`, in requests of ten. */
+  async function commitAll(test: TestBroker): Promise<void> {
+    for (let first = 0; first < partitionCount; first += 10) {
+      const { topics } = await test.client.request(apis.offsetCommit, 7, {
+        groupId: 'readers',
+        generationIdOrMemberEpoch: -1,
+        topics: [
+          {
+            name: 'orders',
+            partitions: partitions
+              .slice(first, first + 10)
+              .map((partitionIndex) => ({ partitionIndex, committedOffset: 5 })),
+          },
+        ],
+      });
+      expect(new Set(topics[0]?.partitions.map(({ errorCode }) => errorCode))).toEqual(new Set([0]));
+    }
+  }
+
+  async function committedOffsets(test: TestBroker): Promise<number> {
+    const { topics } = await test.client.request(apis.offsetFetch, 7, {
+      groupId: 'readers',
+      topics: [{ name: 'orders', partitionIndexes: partitions }],
+    });
+    return topics[0]!.partitions.filter(({ committedOffset }) => committedOffset >= 0).length;
+  }
+
+  it('go with their topic, over a restart too', async () => {
+    const files = new SimulatedFileSystem();
+    const options = { data: '/data', platform: { ...nodePlatform(), files }, config };
+    {
+      await using test = await TestBroker.open(options);
+      await test.createTopic('orders', { partitions: partitionCount });
+      await commitAll(test);
+      expect(await committedOffsets(test)).toBe(partitionCount);
+      await test.client.request(apis.deleteTopics, 5, { topicNames: ['orders'], timeoutMs: 1000 });
+      expect(await committedOffsets(test)).toBe(0);
+    }
+    await using test = await TestBroker.open(options);
+    expect(await committedOffsets(test)).toBe(0);
+  });
+
+  it('go with their group, over a restart too', async () => {
+    const files = new SimulatedFileSystem();
+    const options = { data: '/data', platform: { ...nodePlatform(), files }, config };
+    {
+      await using test = await TestBroker.open(options);
+      await test.createTopic('orders', { partitions: partitionCount });
+      await commitAll(test);
+      const { results } = await test.client.request(apis.deleteGroups, 2, { groupsNames: ['readers'] });
+      expect(results).toMatchObject([{ errorCode: 0 }]);
+    }
+    await using test = await TestBroker.open(options);
+    expect(await committedOffsets(test)).toBe(0);
+    const { groups } = await test.client.request(apis.listGroups, 4, {});
+    expect(groups).toEqual([]);
+  });
 });

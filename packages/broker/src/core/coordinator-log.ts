@@ -62,6 +62,12 @@ export interface CoordinatorLog {
   replay(visit: (record: ReplayedRecord) => void): Promise<void>;
 }
 
+/** Whether an append was refused because its records do not fit one batch. */
+export function isTooLargeForBatch(error: unknown): boolean {
+  const { code } = error as { readonly code?: unknown };
+  return code === 'MESSAGE_TOO_LARGE' || code === 'RECORD_LIST_TOO_LARGE';
+}
+
 /** Kafka's partition of an id: Java's `String.hashCode`, made positive, modulo the number of partitions. */
 export function partitionOfId(id: string, partitionCount: number): number {
   let hash = 0;

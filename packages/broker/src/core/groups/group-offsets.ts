@@ -1,5 +1,11 @@
 import type { Clock } from '@millrace/platform';
-import type { AppendedRecords, CoordinatorLog, CoordinatorRecord, TransactionalProducer } from '../coordinator-log.ts';
+import {
+  isTooLargeForBatch,
+  type AppendedRecords,
+  type CoordinatorLog,
+  type CoordinatorRecord,
+  type TransactionalProducer,
+} from '../coordinator-log.ts';
 import { RequestRefusedError, type ErrorName } from '../errors.ts';
 import { Group } from './group.ts';
 import { groupRecord, offsetRecord } from './group-records.ts';
@@ -161,8 +167,7 @@ export class GroupOffsets {
     try {
       return this.#log.append(partition, records, producer);
     } catch (error) {
-      const code = (error as { readonly code?: unknown }).code;
-      if (code !== 'MESSAGE_TOO_LARGE' && code !== 'RECORD_LIST_TOO_LARGE') throw error;
+      if (!isTooLargeForBatch(error)) throw error;
       throw new RequestRefusedError(
         'INVALID_COMMIT_OFFSET_SIZE',
         `${records.length} offsets with their metadata do not fit one batch. Commit fewer at a time, or with less metadata.`,
@@ -286,9 +291,21 @@ export class GroupOffsets {
     const { groupId } = group;
     const records = allOffsetsOf(group).map(({ topic, partition }) => offsetRecord(groupId, topic, partition, null));
     records.push(groupRecord(groupId, null));
-    const { done } = this.#log.append(this.#log.partitionOf(groupId), records);
+    const done = this.#appendTombstones(groupId, records);
     this.#forget(group);
     await done;
+  }
+
+  /** In as many batches as it takes, unlike what clients commit: a group must not outlive its deletion for being large. */
+  #appendTombstones(groupId: string, records: readonly CoordinatorRecord[]): Promise<void> {
+    try {
+      return this.#log.append(this.#log.partitionOf(groupId), records).done;
+    } catch (error) {
+      if (records.length === 1 || !isTooLargeForBatch(error)) throw error;
+      const middle = records.length >>> 1;
+      const halves = [records.slice(0, middle), records.slice(middle)];
+      return Promise.all(halves.map((half) => this.#appendTombstones(groupId, half))).then(() => {});
+    }
   }
 
   #forget(group: Group): void {
@@ -299,8 +316,8 @@ export class GroupOffsets {
   async #drop(group: Group, doomed: readonly { readonly topic: string; readonly partition: number }[]): Promise<void> {
     if (doomed.length === 0) return;
     const { groupId } = group;
-    const { done } = this.#log.append(
-      this.#log.partitionOf(groupId),
+    const done = this.#appendTombstones(
+      groupId,
       doomed.map(({ topic, partition }) => offsetRecord(groupId, topic, partition, null)),
     );
     for (const { topic, partition } of doomed) this.#remove(group, topic, partition);

@@ -1,6 +1,6 @@
 import type { Clock, Logger } from '@millrace/platform';
 import type { BrokerConfig } from '../broker-config.ts';
-import { InternalTopicLog, type CoordinatorLog } from '../coordinator-log.ts';
+import { InternalTopicLog, isTooLargeForBatch, type CoordinatorLog } from '../coordinator-log.ts';
 import type { Coordinator, CoreServices, TransactionVerifier } from '../core-services.ts';
 import { RequestRefusedError, type ErrorName } from '../errors.ts';
 import { offsetsTopic, type GroupCoordinator } from '../groups/group-coordinator.ts';
@@ -280,8 +280,7 @@ export class TransactionCoordinator implements Coordinator, TransactionVerifier 
     try {
       stored = this.#log.append(this.#log.partitionOf(transactionalId), [transactionRecord(transaction)]).done;
     } catch (error) {
-      const code = (error as { readonly code?: unknown }).code;
-      if (code !== 'MESSAGE_TOO_LARGE' && code !== 'RECORD_LIST_TOO_LARGE') throw error;
+      if (!isTooLargeForBatch(error)) throw error;
       throw new RequestRefusedError(
         'UNKNOWN_SERVER_ERROR',
         `The partitions of transaction '${transactionalId}' do not fit one record of ${transactionTopic}. ` +
