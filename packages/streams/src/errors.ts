@@ -114,12 +114,12 @@ export class PromiseValueError extends MillraceError {
   }
 }
 
-/** An RxJS operator in `pipe` emitted after its input had been pushed. */
+/** An RxJS operator in `pipe` emitted or failed after its input had been pushed. */
 export class LateEmissionError extends MillraceError {
   readonly code = 'LATE_EMISSION';
   constructor(node: string) {
     super(
-      `An operator in '${node}' emitted after its record had been processed (debounceTime, delay, a promise in mergeMap?). ` +
+      `An operator in '${node}' emitted or failed after its record had been processed (debounceTime, delay, a promise in mergeMap?). ` +
         'Its result has no record, and would be lost by a crash: use a window, a processor with timers, or mapAsync.',
       { context: { node } },
     );

@@ -56,7 +56,7 @@ export interface SinkRecord<out K, out V> {
   readonly value: V;
   readonly timestampMs: number;
   readonly headers: RecordHeaders;
-  /** Of the source record; `ordinal` counts its results. The two are the same after a replay, so they make a good key. */
+  /** Of the source record; `ordinal` counts its results in this sink. The two are the same after a replay, so they make a good key. */
   readonly offset: number;
   readonly ordinal: number;
 }

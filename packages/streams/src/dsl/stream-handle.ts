@@ -135,12 +135,9 @@ export class StreamHandle implements KStream<any, any> {
     return Object.fromEntries(arms) as unknown as Branched<any, any, B>; // an object made of B's names
   }
 
-  merge(other: KStream<any, any>): KStream<any, any> {
-    return new StreamHandle(
-      this.#draft,
-      this.#draft.add('merge', [this.#node, this.#placeIn(other)], undefined, {}),
-      this.key,
-    );
+  merge(other: KStream<any, any>, options?: NodeOptions): KStream<any, any> {
+    const node = this.#draft.add('merge', [this.#node, this.#placeIn(other)], options, {});
+    return new StreamHandle(this.#draft, node, this.key);
   }
 
   groupByKey(): KGroupedStream<any, any> {

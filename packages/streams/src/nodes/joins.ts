@@ -1,7 +1,7 @@
 import type { GlobalStore } from '../task/ports.ts';
 import type { Failures, TaskCounts } from './failures.ts';
 import type { Receiver } from './receiver.ts';
-import { notPromise } from './stateless.ts';
+import { isNothing, notPromise } from './stateless.ts';
 import type { TableGetter } from './stored-table.ts';
 
 type Joiner = (left: any, right: any, key: any) => unknown;
@@ -32,8 +32,8 @@ export class StreamTableJoinNode implements Receiver {
   }
 
   receive(key: unknown, value: unknown): void {
-    const hasKey = key !== null && key !== undefined;
-    if (value === null || (!hasKey && !this.#isLeft)) {
+    const hasKey = !isNothing(key);
+    if (isNothing(value) || (!hasKey && !this.#isLeft)) {
       this.#counts.droppedRecords++;
       return;
     }
@@ -77,14 +77,14 @@ export class StreamGlobalTableJoinNode implements Receiver {
   }
 
   receive(key: unknown, value: unknown): void {
-    if (value === null) {
+    if (isNothing(value)) {
       this.#counts.droppedRecords++;
       return;
     }
     let joined: unknown;
     try {
       const on = this.#on(value, key);
-      const row = on === null || on === undefined ? undefined : this.#table.get(on);
+      const row = isNothing(on) ? undefined : this.#table.get(on);
       if (row === undefined && !this.#isLeft) return;
       joined = this.#joiner(value, row, key);
       notPromise(this.#failures.node, joined);

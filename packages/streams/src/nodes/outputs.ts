@@ -1,6 +1,4 @@
-import { encode, type SerdeContext, type TopicSink } from '@millrace/serde';
-import { recordHeaders } from '@millrace/serde';
-import { PromiseValueError } from '../errors.ts';
+import { encode, recordHeaders, type SerdeContext, type TopicSink } from '@millrace/serde';
 import type {
   PartitionerFunction,
   RepartitionNode as RepartitionPlan,
@@ -11,7 +9,7 @@ import type { RecordCollector, TaskEnvironment } from '../task/ports.ts';
 import type { CurrentRecord } from '../task/record-context.ts';
 import type { Failures } from './failures.ts';
 import type { Receiver } from './receiver.ts';
-import { notPromise } from './stateless.ts';
+import { isNothing, notPromise } from './stateless.ts';
 
 /** Encodes records for topics and hands them to the collector. */
 class TopicWriter {
@@ -34,7 +32,7 @@ class TopicWriter {
   ): void {
     const record = this.#record;
     const keyBytes = encode(serdes.key, key, contexts.key);
-    const valueBytes = value === null ? null : serdes.value.serialize(value, contexts.value);
+    const valueBytes = isNothing(value) ? null : serdes.value.serialize(value, contexts.value);
     let partition = -1;
     if (this.#partitioner !== undefined) {
       const numPartitions = this.#collector.partitionCount(topic);
@@ -83,13 +81,13 @@ export class ToNode implements Receiver {
   receive(key: unknown, value: unknown, oldValue: unknown): void {
     try {
       const topic = typeof this.#topic === 'function' ? this.#topic(value, key, this.#record) : this.#topic;
-      if (value !== null) notPromise(this.#failures.node, value);
+      notPromise(this.#failures.node, value);
       let contexts = this.#contexts.get(topic.name);
       if (contexts === undefined) {
         contexts = contextsOf(topic.name);
         this.#contexts.set(topic.name, contexts);
       }
-      this.#writer.write(topic.name, topic, contexts, key, value ?? null);
+      this.#writer.write(topic.name, topic, contexts, key, value);
     } catch (error) {
       this.#failures.handle(error, key, value, oldValue);
     }
@@ -120,19 +118,28 @@ export class RepartitionNode implements Receiver {
 
   receive(key: unknown, value: unknown): void {
     try {
-      if (value instanceof Promise) throw new PromiseValueError(this.#failures.node);
+      notPromise(this.#failures.node, value);
       this.#writer.write(this.#topic, this.#plan, this.#contexts, key, value);
     } catch (error) {
-      this.#failures.handle(error, key, value, undefined);
+      // No further try: encoding fails again, and behind a table's `groupBy` the policy's node is that one, not this.
+      this.#failures.giveUp(error);
     }
   }
 }
 
-/** To a sink: the runtime keeps what came from which source record. */
+/**
+ * To a sink: the runtime keeps what came from which source record. Results are counted here, by sink: a count common to all of
+ * the record's sinks would change when one of its results is held up by a retry, and a replay would number them otherwise.
+ */
 export class SinkNode implements Receiver {
   readonly #plan: SinkPlan;
   readonly #record: CurrentRecord;
   readonly #environment: TaskEnvironment;
+  /** The source record of the last result, and how many it has had. */
+  #topic = '';
+  #partition = -1;
+  #offset = -1;
+  #count = 0;
 
   constructor(plan: SinkPlan, record: CurrentRecord, environment: TaskEnvironment) {
     this.#plan = plan;
@@ -142,7 +149,13 @@ export class SinkNode implements Receiver {
 
   receive(key: unknown, value: unknown): void {
     const { topic, partition, offset, timestampMs, headers } = this.#record;
-    const ordinal = this.#record.ordinal++;
+    if (offset !== this.#offset || partition !== this.#partition || topic !== this.#topic) {
+      this.#topic = topic;
+      this.#partition = partition;
+      this.#offset = offset;
+      this.#count = 0;
+    }
+    const ordinal = this.#count++;
     this.#environment.sink(this.#plan, { key, value, timestampMs, headers, offset, ordinal }, { topic, partition });
   }
 }

@@ -95,3 +95,13 @@ it('a failure further down does not end the operators', () => {
   pipe(driver, 1, 2, 3);
   expect(driver.readValues(output)).toEqual([1, 6]);
 });
+
+it('a failure that comes later is that of no later record: the stream stops, whatever the policy', async () => {
+  using driver = driverOf([mergeMap((n: number) => (n === 1 ? Promise.reject(new Error('late')) : [n]))], {
+    onError: 'skip',
+  });
+  pipe(driver, 1);
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  expect(() => pipe(driver, 2)).toThrow(expect.objectContaining({ code: 'LATE_EMISSION' }));
+  expect(driver.readValues(output)).toEqual([]);
+});

@@ -15,7 +15,7 @@ export class PipeNode implements Receiver {
   readonly #next: Receiver;
   #values = new Subject<unknown>();
   #subscription: Subscription;
-  #isPushing = false;
+  #state: 'subscribing' | 'pushing' | 'idle' = 'idle';
   #results: unknown[] = [];
   #failure: { readonly error: unknown } | null = null;
   #isLate = false;
@@ -29,10 +29,10 @@ export class PipeNode implements Receiver {
 
   receive(key: unknown, value: unknown): void {
     this.checkLate();
-    this.#isPushing = true;
+    this.#state = 'pushing';
     // Results are collected first: a failure further down must not go through the operators, which would end them.
     this.#values.next(value);
-    this.#isPushing = false;
+    this.#state = 'idle';
     const results = this.#results;
     const failure = this.#failure;
     if (failure === null) {
@@ -51,7 +51,7 @@ export class PipeNode implements Receiver {
     this.#failures.handle(failure.error, key, value, undefined);
   }
 
-  /** @throws {LateEmissionError} if an operator has emitted since its record was processed */
+  /** @throws {LateEmissionError} if an operator has emitted or failed since its record was processed */
   checkLate(): void {
     if (this.#isLate) throw new LateEmissionError(this.#failures.node);
   }
@@ -61,11 +61,12 @@ export class PipeNode implements Receiver {
   }
 
   #subscribe(): Subscription {
+    this.#state = 'subscribing';
     const output = this.#operators.reduce<Observable<unknown>>((source, operator) => operator(source), this.#values);
     // What startWith and the like emit here has no record either.
-    return output.subscribe({
+    const subscription = output.subscribe({
       next: (value) => {
-        if (!this.#isPushing) {
+        if (this.#state !== 'pushing') {
           this.#isLate = true;
           return;
         }
@@ -78,11 +79,15 @@ export class PipeNode implements Receiver {
         this.#results.push(value);
       },
       error: (error: unknown) => {
-        this.#failure = { error };
+        // Of a record that has passed: the next one is not to blame.
+        if (this.#state === 'idle') this.#isLate = true;
+        else this.#failure = { error };
       },
       complete: () => {
         this.#failure = { error: new SegmentCompletedError(this.#failures.node) };
       },
     });
+    this.#state = 'idle';
+    return subscription;
   }
 }

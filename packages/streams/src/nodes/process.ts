@@ -4,7 +4,7 @@ import type { ProcessNode as ProcessPlan } from '../plan/plan.ts';
 import type { CurrentRecord } from '../task/record-context.ts';
 import type { Failures, TaskCounts } from './failures.ts';
 import type { Receiver } from './receiver.ts';
-import { notPromise } from './stateless.ts';
+import { isNothing, notPromise } from './stateless.ts';
 import type { TimerQueue } from './timers.ts';
 
 /** A processor of the user: any number of results per record, with stores and timers of the key at hand. */
@@ -42,7 +42,7 @@ export class ProcessNode implements Receiver {
   }
 
   receive(key: unknown, value: unknown): void {
-    if (key === null || key === undefined) {
+    if (isNothing(key)) {
       this.#counts.droppedRecords++;
       return;
     }

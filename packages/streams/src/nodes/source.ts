@@ -53,7 +53,7 @@ export class SourceReader {
       if (valueBytes !== null) value = node.value.deserialize(valueBytes, this.#valueContext);
       else if (isTombstone && this.#tables === null) decode(node.value, null, this.#valueContext); // refuses it
       if (node.timestampMs !== undefined) record.timestampMs = node.timestampMs(value, key, record.sourceTimestampMs);
-      if (!(record.timestampMs >= 0)) checkedTime(record.timestampMs);
+      checkedTime(record.timestampMs);
     } catch (error) {
       return this.#onInvalid.giveUp(error);
     }
@@ -72,7 +72,7 @@ export class SourceReader {
       const key = input.key === null ? null : this.node.key.deserialize(input.key, this.#keyContext);
       const value = input.value === null ? null : this.node.value.deserialize(input.value, this.#valueContext);
       const timestampMs = this.node.timestampMs?.(value, key, input.timestampMs) ?? input.timestampMs;
-      return { key, value, timestampMs };
+      return { key, value, timestampMs: checkedTime(timestampMs) };
     } catch {
       return undefined; // its own failure tells it when it is processed
     }

@@ -386,3 +386,19 @@ it('headers of the record are the same object as long as nothing changes them', 
   driver.pipeInput(input, { key: 'k', value: 1, headers: recordHeaders({ a: 'b' }) });
   expect(seen[0]).toBe(seen[1]);
 });
+
+it.each([
+  [-1, false],
+  [0, true],
+  [1.5, false],
+  [Number.MAX_SAFE_INTEGER, true],
+  [Infinity, false],
+  [NaN, false],
+])('an event time of %d is taken: %s', (eventMs, isTaken) => {
+  const builder = new StreamsBuilder('event-time');
+  builder.stream(input, { timestampMs: () => eventMs, onInvalid: 'skip' }).to(output);
+  using driver = new TestDriver(builder.build());
+  driver.pipeInput(input, { key: 'k', value: 1 });
+  expect(driver.readRecords(output).map(({ timestampMs }) => timestampMs)).toEqual(isTaken ? [eventMs] : []);
+  expect(driver.readFailures().map(({ outcome }) => outcome)).toEqual(isTaken ? [] : ['skipped']);
+});

@@ -22,6 +22,11 @@ export function notPromise(node: string, value: unknown): void {
   }
 }
 
+/** What a function returns who has nothing to say may be undefined: in keys and values that is as null. */
+export function isNothing(value: unknown): value is null | undefined {
+  return value === null || value === undefined;
+}
+
 export class FilterNode implements Receiver {
   readonly #predicate: UserFunction<boolean>;
   readonly #record: CurrentRecord;

@@ -124,7 +124,6 @@ export class StoredTable implements TableGetter {
       record.sourceHeaders = entry.headers;
       record.keyBytes = null;
       record.valueBytes = null;
-      record.ordinal = 0;
       this.#passOn(entry, this.view(entry.value), passedOn);
     }
     this.#pending.length = 0;

@@ -5,7 +5,7 @@ import type { BufferedRecord } from '../state/join-buffer-serde.ts';
 import type { CurrentRecord } from '../task/record-context.ts';
 import type { Failures, TaskCounts } from './failures.ts';
 import type { Receiver } from './receiver.ts';
-import { notPromise } from './stateless.ts';
+import { isNothing, notPromise } from './stateless.ts';
 
 interface Side {
   readonly isLeft: boolean;
@@ -109,8 +109,8 @@ export class StreamJoinNode {
 
   #receive(own: Side, other: Side, key: unknown, value: unknown): void {
     const { timestampMs } = this.#record;
-    const hasKey = key !== null && key !== undefined;
-    if (value === null || (!hasKey && !own.goesOnAlone)) {
+    const hasKey = !isNothing(key);
+    if (isNothing(value) || (!hasKey && !own.goesOnAlone)) {
       this.#counts.droppedRecords++;
       return;
     }

@@ -3,7 +3,7 @@ import type { CurrentRecord } from '../task/record-context.ts';
 import type { RowChange } from '../state/row-change-serde.ts';
 import type { Failures, TaskCounts } from './failures.ts';
 import type { Receiver } from './receiver.ts';
-import { notPromise } from './stateless.ts';
+import { isNothing, notPromise } from './stateless.ts';
 import type { StoredTable, TableGetter } from './stored-table.ts';
 
 /** The last value of each key of a stream or of a table: `table`, `toTable`, `materialize`. */
@@ -19,7 +19,7 @@ export class KeepLastNode implements Receiver {
   }
 
   receive(key: unknown, value: unknown): void {
-    if (key === null || key === undefined) {
+    if (isNothing(key)) {
       this.#counts.droppedRecords++;
       return;
     }
@@ -55,7 +55,7 @@ export class AggregateNode implements Receiver {
   }
 
   receive(key: unknown, value: unknown): void {
-    if (key === null || key === undefined || value === null) {
+    if (isNothing(key) || isNothing(value)) {
       this.#counts.droppedRecords++;
       return;
     }
@@ -112,7 +112,7 @@ export class TableAggregateNode implements Receiver {
   }
 
   receive(key: unknown, value: unknown): void {
-    if (key === null || key === undefined) {
+    if (isNothing(key)) {
       this.#counts.droppedRecords++;
       return;
     }
@@ -365,6 +365,6 @@ export class TableGroupByNode implements Receiver {
     if (value === undefined) return null;
     const place = this.#mapper(value, key);
     notPromise(this.#failures.node, place);
-    return place === null || place.key === null || place.value === null ? null : place;
+    return isNothing(place) || isNothing(place.key) || isNothing(place.value) ? null : place;
   }
 }

@@ -3,7 +3,7 @@ import type { Entry } from '../state/entry.ts';
 import type { CurrentRecord } from '../task/record-context.ts';
 import type { Failures, TaskCounts } from './failures.ts';
 import type { Receiver } from './receiver.ts';
-import { notPromise } from './stateless.ts';
+import { isNothing, notPromise } from './stateless.ts';
 import { windowedKey, type StoredTable } from './stored-table.ts';
 import { addTo } from './tables.ts';
 
@@ -50,7 +50,7 @@ export class WindowAggregateNode implements Receiver {
   }
 
   receive(key: unknown, value: unknown): void {
-    if (key === null || key === undefined || value === null) {
+    if (isNothing(key) || isNothing(value)) {
       this.#counts.droppedRecords++;
       return;
     }

@@ -167,6 +167,12 @@ describe('a plan', () => {
     ]);
   });
 
+  it('names a merge as it was told', () => {
+    const builder = new StreamsBuilder('merged');
+    builder.stream(sales).merge(builder.stream(shops), { name: 'both' }).to(output);
+    expect(builder.build().nodes.map(({ name }) => name)).toEqual(['source-0', 'source-1', 'both', 'to-3']);
+  });
+
   it('is frozen', () => {
     const plan = planOf(example());
     for (const part of [plan, plan.nodes, plan.nodes[0], plan.stores[0], plan.subtopologies[0]])
