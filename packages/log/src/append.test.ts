@@ -1,3 +1,4 @@
+import { SimulatedFileSystem, VirtualClock } from '@millrace/platform/simulated';
 import { readBatchHeader, setLogAppendTime } from '@millrace/protocol';
 import { expect, it } from 'vitest';
 import type { LogConfig } from './log-config.ts';
@@ -301,6 +302,23 @@ it('holds the last stable offset at the oldest open transaction, and moves it wh
   expect((await log.read(0, options)).abortedTransactions).toEqual([{ producerId: 1, firstOffset: 1 }]);
   expect((await log.read(4, options)).abortedTransactions).toEqual([]);
   expect((await log.read(0, { ...options, isolation: 'read_uncommitted' })).abortedTransactions).toBeNull();
+});
+
+it('holds the last stable offset at the oldest transaction whose end is not durable, whichever ended first', async () => {
+  const clock = new VirtualClock(1_000_000);
+  const harness = new LogHarness({ files: new SimulatedFileSystem({ clock, syncLatencyMs: 5 }), clock });
+  const [log] = await Promise.all([harness.open(), clock.advance(100)]);
+  for (const producerId of [1, 2]) {
+    log.append(batch(['a'], { producerId, producerEpoch: 0, baseSequence: 0, isTransactional: true }), 'client');
+  }
+  await clock.advance(10);
+  expect([log.highWatermark, log.lastStableOffset]).toEqual([2, 0]);
+  for (const producerId of [2, 1]) {
+    log.appendTransactionMarker({ producerId, producerEpoch: 0, coordinatorEpoch: 0, isCommit: true });
+  }
+  expect(log.lastStableOffset).toBe(0);
+  await clock.advance(10);
+  expect([log.highWatermark, log.lastStableOffset]).toEqual([4, 4]);
 });
 
 it('refuses a batch outside of the transaction that its producer has open, and markers of old epochs', async () => {

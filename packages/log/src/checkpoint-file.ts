@@ -51,6 +51,17 @@ export async function writeDurably(files: FileSystem, path: string, bytes: Uint8
   }
 }
 
+/** Makes a file's content durable, if there is such a file. */
+export async function syncIfThere(files: FileSystem, path: string): Promise<void> {
+  if (files.stat(path) === undefined) return;
+  const file = files.open(path, 'write');
+  try {
+    await file.datasync();
+  } finally {
+    file.close();
+  }
+}
+
 /** A small file's bytes; undefined: there is none. */
 export function readWhole(files: FileSystem, path: string): Uint8Array | undefined {
   if (files.stat(path)?.kind !== 'file') return undefined;

@@ -12,6 +12,17 @@ async function operationsOf(files: SimulatedFileSystem, task: () => Promise<unkn
   return files.operationCount - before;
 }
 
+/** The syncs that a task needs, by the names of their files. */
+async function syncsOf(files: SimulatedFileSystem, task: () => Promise<unknown>): Promise<string[]> {
+  const names: string[] = [];
+  files.onOperation(({ kind, path }) => {
+    if (kind === 'datasync' || kind === 'syncDirectory') names.push(path.slice(path.lastIndexOf('/') + 1));
+  });
+  await task();
+  files.onOperation(undefined);
+  return names.toSorted();
+}
+
 const recoveryPointOf = ({ files, directory }: LogHarness): number | undefined =>
   readOffsetCheckpoint(files, `${directory}/recovery-point-offset-checkpoint`);
 
@@ -110,4 +121,49 @@ it('waits for a sync under way before it closes the files', async () => {
   expect(harness.failures).toEqual([]);
   files.losePower();
   expect(await values(await harness.open({ wasClosedCleanly: true }))).toEqual(['a']);
+});
+
+it('syncs after a crash only what the crash may have left unsynced', async () => {
+  const files = new SimulatedFileSystem();
+  const harness = new LogHarness({ files, tailCacheBytes: 0 });
+  let log = await harness.open();
+  await harness.append(log, batch(['a'], producer));
+  files.killProcess();
+  const open = async (): Promise<void> => void (log = await harness.open());
+  expect(await syncsOf(files, open), 'with records since the recovery point').toEqual([
+    '00000000000000000000.log',
+    'leader-epoch-checkpoint.tmp',
+    'orders-0',
+  ]);
+  await harness.close(log);
+  log = await harness.open({ wasClosedCleanly: true });
+  for (const crash of [() => files.killProcess(), () => files.losePower()]) {
+    crash();
+    expect(await syncsOf(files, open), 'as it was closed').toEqual(['leader-epoch-checkpoint.tmp', 'orders-0']);
+    expect(await syncsOf(files, () => harness.close(log))).toEqual([]);
+    files.losePower();
+    log = await harness.open({ wasClosedCleanly: true });
+    expect([await values(log), log.activeProducers.length]).toEqual([['a'], 1]);
+  }
+  expect(log.leaderEpoch).toBe(3);
+});
+
+it('is not at rest after a crash if an index, a snapshot or the recovery point is not that of the end', async () => {
+  const base = '/data/orders-0/00000000000000000000';
+  for (const damaged of [`${base}.index`, `${base}.timeindex`, '/data/orders-0/00000000000000000003.snapshot', null]) {
+    const files = new SimulatedFileSystem();
+    const harness = new LogHarness({ files, config: { indexIntervalBytes: 1 } });
+    let log = await harness.open();
+    for (const value of ['a', 'b', 'c']) await harness.append(log, batch([value]));
+    await harness.close(log);
+    log = await harness.open({ wasClosedCleanly: true });
+    if (damaged === null) await harness.append(log, batch(['d']));
+    else files.open(damaged, 'write').writev([Uint8Array.of(0x7f)], 0);
+    files.killProcess();
+    log = await harness.open();
+    expect((await syncsOf(files, () => harness.close(log))).length, String(damaged)).toBeGreaterThan(0);
+    expect(await values(await harness.open({ wasClosedCleanly: true }))).toEqual(
+      ['a', 'b', 'c', 'd'].slice(0, log.logEndOffset),
+    );
+  }
 });

@@ -73,7 +73,7 @@ export async function compactSegments(
   task: CompactionTask,
   options: { readonly dedupeBufferBytes: number; readonly pause?: (() => Promise<void>) | undefined },
 ): Promise<CompactionOutput> {
-  const sources = task.segments.map(({ baseOffset }) => Segment.existing(files, task.directory, baseOffset));
+  const sources = task.segments.map(({ baseOffset }) => Segment.existing(files, task.directory, baseOffset, 'read'));
   const map = new KeyOffsetMap(options.dedupeBufferBytes);
   try {
     const mapEndOffset = await noteKeys(sources, task, map);

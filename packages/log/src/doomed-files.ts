@@ -7,9 +7,12 @@ export class DoomedFiles {
   /** What cancels each removal. */
   readonly #pending: Map<string, () => void> = new Map();
 
-  constructor(files: FileSystem, clock: Clock) {
+  readonly #onFailure: (error: unknown) => void;
+
+  constructor(files: FileSystem, clock: Clock, onFailure: (error: unknown) => void) {
     this.#files = files;
     this.#clock = clock;
+    this.#onFailure = onFailure;
   }
 
   removeLater(paths: readonly string[], delayMs: number): void {
@@ -17,18 +20,26 @@ export class DoomedFiles {
       this.#pending.get(path)?.(); // an older file of this name has just been replaced
       const cancel = this.#clock.after(delayMs, () => {
         this.#pending.delete(path);
-        this.#files.remove(path);
+        try {
+          this.#files.remove(path);
+        } catch (error) {
+          this.#onFailure(error);
+        }
       });
       this.#pending.set(path, cancel);
     }
   }
 
+  /** When the disk has failed: what is left goes at the next start. */
+  giveUp(): void {
+    for (const cancel of this.#pending.values()) cancel();
+    this.#pending.clear();
+  }
+
   /** For closing: the rest at once. */
   removeNow(): void {
-    for (const [path, cancel] of this.#pending) {
-      cancel();
-      this.#files.remove(path);
-    }
-    this.#pending.clear();
+    const paths = [...this.#pending.keys()];
+    this.giveUp();
+    for (const path of paths) this.#files.remove(path);
   }
 }

@@ -157,3 +157,27 @@ it('refuses a flush mode that is none', () => {
   expect(() => new GroupCommit({ ...options, flush: 'interval:-1' })).toThrow(RangeError);
   expect(() => new GroupCommit({ ...options, flush: 'sometimes' as FlushMode })).toThrow(RangeError);
 });
+
+it('drains what a sync under way holds, and what one that waits for it will', async () => {
+  const clock = new VirtualClock();
+  const commits = new GroupCommit({ flush: 'interval:10', clock, onFailure: () => {} });
+  let syncedCount = 0;
+  const member: CommitMember = {
+    write() {},
+    async sync() {
+      await new Promise<void>((resolve) => void clock.after(25, resolve));
+      syncedCount++;
+    },
+    committed() {},
+    announce() {},
+    fail() {},
+  };
+  commits.enlist(member);
+  await clock.advance(11); // its sync is under way
+  commits.enlist(member);
+  await clock.advance(12); // the next waits for it
+  let syncedWhenDrained = -1;
+  void commits.drain().then(() => (syncedWhenDrained = syncedCount));
+  await clock.advance(100);
+  expect([syncedCount, syncedWhenDrained]).toEqual([2, 2]);
+});

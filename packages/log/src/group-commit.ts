@@ -185,7 +185,7 @@ export class GroupCommit {
   }
 
   async #syncInterval(): Promise<void> {
-    if (this.#intervalSync !== undefined) await this.#intervalSync;
+    while (this.#intervalSync !== undefined) await this.#intervalSync; // the next may be another's as well
     const members = this.#unsynced;
     if (members.size === 0) return;
     this.#unsynced = new Set();

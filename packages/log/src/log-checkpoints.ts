@@ -1,5 +1,5 @@
 import type { FileSystem } from '@millrace/platform';
-import { checkpoint, replaceFiles, writeDurably, type FileContent } from './checkpoint-file.ts';
+import { checkpoint, replaceFiles, syncIfThere, writeDurably, type FileContent } from './checkpoint-file.ts';
 import type { PartitionAt } from './errors.ts';
 import { offsetOfFileName, segmentFileName, suffixes } from './file-names.ts';
 import { encodeProducerSnapshot } from './producer-snapshot.ts';
@@ -47,14 +47,8 @@ export class LogCheckpoints {
     }
   }
 
-  async syncSnapshot(offset: number): Promise<void> {
-    if (this.#files.stat(this.#snapshotPath(offset)) === undefined) return;
-    const file = this.#files.open(this.#snapshotPath(offset), 'write');
-    try {
-      await file.datasync();
-    } finally {
-      file.close();
-    }
+  syncSnapshot(offset: number): Promise<void> {
+    return syncIfThere(this.#files, this.#snapshotPath(offset));
   }
 
   writeSnapshotDurably(producers: ProducerState, offset: number): Promise<void> {

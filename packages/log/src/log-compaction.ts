@@ -1,6 +1,6 @@
 import type { Clock, FileSystem } from '@millrace/platform';
 import { cleanableRange, type CleanableRange } from './cleanable.ts';
-import type { CleanedSegment, CompactionResult, CompactionTask, Compactor } from './compaction.ts';
+import type { CleanedSegment, CompactionOutput, CompactionResult, CompactionTask, Compactor } from './compaction.ts';
 import type { LogConfig } from './log-config.ts';
 import type { ProducerState } from './producer-state.ts';
 import type { Segment } from './segment.ts';
@@ -53,14 +53,16 @@ export class LogCompaction {
     if (range === undefined) return { bytesBefore: 0, bytesAfter: 0 };
     this.#isRunning = true;
     try {
-      const output = await compactor.run(this.#task(range));
+      const output = await this.#outputOf(compactor, range);
+      if (output === undefined) return { bytesBefore: 0, bytesAfter: 0 };
       const replaced = new Set(output.cleaned.flatMap((cleaned) => cleaned.sourceBaseOffsets));
       let bytesBefore = 0;
       for (const segment of range.segments) if (replaced.has(segment.baseOffset)) bytesBefore += segment.sizeBytes;
       let isComplete = true;
       for (const cleaned of output.cleaned) {
         log.inBackground(async () => {
-          isComplete = (await this.#swapIn(cleaned)) && isComplete;
+          // One after the other, or a tombstone could go before what it deletes.
+          if (isComplete) isComplete = await this.#swapIn(cleaned);
         });
       }
       log.inBackground(async () => {
@@ -73,6 +75,17 @@ export class LogCompaction {
     } finally {
       this.#isRunning = false;
       if (!log.isClosed()) dropCleaned(log.files, log.directory);
+    }
+  }
+
+  /** undefined: retention took segments away before they were read. */
+  async #outputOf(compactor: Compactor, range: CleanableRange): Promise<CompactionOutput | undefined> {
+    try {
+      return await compactor.run(this.#task(range));
+    } catch (error) {
+      const segments = this.#log.segments();
+      if (range.segments.every((segment) => segments.includes(segment))) throw error;
+      return undefined;
     }
   }
 

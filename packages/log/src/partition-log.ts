@@ -14,12 +14,12 @@ import type { LogConfig } from './log-config.ts';
 import type { AppendResult, LogEvent, LogOptions, ProducerSnapshot, ReadOptions, ReadResult } from './log-types.ts';
 import type { EndMarker, ProducerState } from './producer-state.ts';
 import { readSegments } from './read-segments.ts';
-import { recoverLog, type RecoveredLog } from './recovery.ts';
+import { parentOf, recoverLog, type RecoveredLog } from './recovery.ts';
 import { segmentsToDelete } from './retention.ts';
 import { abortedBetween, RecentSegments, segmentIndex } from './segment-list.ts';
 import { Segment } from './segment.ts';
 import { Tail } from './tail-cache.ts';
-import { offsetForTimestamp, offsetForMaxTimestamp, type OffsetAndTimestamp } from './time-lookup.ts';
+import { offsetForTimestamp, offsetForMaxTimestamp, type OffsetAndTimestamp, type SearchedLog } from './time-lookup.ts';
 
 /** Queued bytes from which on a log writes at once, so that a slow sync does not let memory grow. */
 const earlyWriteBytes = 1_048_576;
@@ -85,7 +85,7 @@ export class PartitionLog {
     this.#logger = options.logger ?? silentLogger;
     this.#config = options.config;
     this.#validator = new BatchValidator(this.#at);
-    this.#doomed = new DoomedFiles(options.files, options.clock);
+    this.#doomed = new DoomedFiles(options.files, options.clock, (error) => this.#shut(this.#commits.fail(error)));
     this.#checkpoints = new LogCheckpoints(options.files, options.directory, this.#at);
     this.#segments = recovered.segments;
     this.#active = recovered.segments.at(-1)!;
@@ -235,16 +235,14 @@ export class PartitionLog {
   ): Promise<OffsetAndTimestamp | null> {
     this.#checkOpen();
     this.#writeQueue();
-    const range = { from: this.#logStartOffset, to: this.#upperOffset(isolation) };
-    return this.#orClosed(offsetForTimestamp(this.#segments, timestampMs, range));
+    return this.#orClosed(offsetForTimestamp(this.#searched(this.#upperOffset(isolation)), timestampMs));
   }
 
   /** The record with the greatest timestamp; null: the log is empty, or no record has one. */
   async offsetForMaxTimestamp(): Promise<OffsetAndTimestamp | null> {
     this.#checkOpen();
     this.#writeQueue();
-    const range = { from: this.#logStartOffset, to: this.#logEndOffset };
-    return this.#orClosed(offsetForMaxTimestamp(this.#segments, range));
+    return this.#orClosed(offsetForMaxTimestamp(this.#searched(this.#logEndOffset)));
   }
 
   /** Of the greatest epoch not above the one asked for: it, and where it ended. (−1, −1): unknown. */
@@ -285,7 +283,12 @@ export class PartitionLog {
     if (this.#active.isOlderThan(this.#maxSegmentAgeMs(), nowMs)) this.#roll();
     const isDeleting = this.#config.cleanupPolicy !== 'compact';
     const doomed = isDeleting
-      ? segmentsToDelete(this.#segments, { config: this.#config, nowMs, highWatermark: this.#highWatermark })
+      ? segmentsToDelete(this.#segments, {
+          config: this.#config,
+          nowMs,
+          highWatermark: this.#highWatermark,
+          logEndOffset: this.#logEndOffset,
+        })
       : 0;
     if (doomed === this.#segments.length) this.#roll(); // the active segment is eligible too
     if (doomed > 0) this.#moveStart(this.#segments[doomed]!.baseOffset);
@@ -306,7 +309,7 @@ export class PartitionLog {
    */
   async compact(compactor: Compactor): Promise<CompactionResult> {
     this.#checkOpen();
-    const result = await this.#compaction.run(compactor, () => this.#drained());
+    const result = await this.#orClosed(this.#compaction.run(compactor, () => this.#drained()));
     this.#checkOpen();
     return result;
   }
@@ -341,19 +344,21 @@ export class PartitionLog {
   }
 
   async #close(): Promise<void> {
-    if (this.#closed !== undefined) {
+    try {
       // Failed or deleted: nothing may be written any more.
-      for (const segment of this.#segments) segment.close();
-      return;
+      if (this.#closed === undefined) await this.#finish();
+    } finally {
+      this.#closeFiles();
     }
+  }
+
+  async #finish(): Promise<void> {
     while (this.#highWatermark < this.#logEndOffset) await this.#commits.enlist(this.#member).done;
     const endOffset = this.#logEndOffset;
     this.#shut(this.#storageError('is closed'));
-    this.#inBackground(async () => void (await this.#syncing));
-    await this.#drained();
+    await this.#quiet();
     const hasFailed = this.#commits.failure !== undefined; // meanwhile: nothing may be written any more
     if (!hasFailed && !this.#isAtRest(endOffset)) await this.#bringToRest(endOffset);
-    this.#closeFiles();
   }
 
   /** Asks the file as well: a disk that is gone must not pass for a clean closing. */
@@ -379,11 +384,11 @@ export class PartitionLog {
   async delete(): Promise<void> {
     this.#shut(this.#storageError('was deleted'));
     this.#emit('deleted');
-    await this.#drained();
+    await this.#quiet();
     this.#closeFiles();
     const grave = `${this.#directory}.${this.topicId}-delete`;
     this.#files.rename(this.#directory, grave);
-    await this.#files.syncDirectory(this.#directory.slice(0, this.#directory.lastIndexOf('/')));
+    await this.#files.syncDirectory(parentOf(this.#directory));
     this.#files.remove(grave);
   }
 
@@ -515,14 +520,22 @@ export class PartitionLog {
       readSegments(
         () => this.#segments,
         { offset, upperOffset, maxBytes, minOneBatch, indexIntervalBytes },
-        (segment) => {
-          this.#checkOpen();
-          if (segment !== this.#active) this.#recent.touch(segment);
-        },
+        (segment) => this.#visit(segment),
       ),
     );
     this.#checkOpen();
     return this.#readResult(read.parts, read.byteLength, offset, read.endOffset, options, read.segments);
+  }
+
+  /** Before a segment is opened. */
+  #visit(segment: Segment): void {
+    this.#checkOpen();
+    if (segment !== this.#active) this.#recent.touch(segment);
+  }
+
+  #searched(upperOffset: number): SearchedLog {
+    const range = { from: this.#logStartOffset, to: upperOffset };
+    return { segments: () => this.#segments, visit: (segment) => this.#visit(segment), range };
   }
 
   #readResult(
@@ -640,6 +653,12 @@ export class PartitionLog {
     });
   }
 
+  /** For the end: when no sync is under way either, which may have more to do afterwards. */
+  #quiet(): Promise<void> {
+    this.#inBackground(async () => void (await this.#syncing));
+    return this.#drained();
+  }
+
   /** When no work beside the turn is left: what ends may have begun more. */
   async #drained(): Promise<void> {
     for (let last; last !== this.#background;) {
@@ -670,7 +689,8 @@ export class PartitionLog {
 
   #closeFiles(): void {
     for (const segment of this.#segments) segment.close();
-    this.#doomed.removeNow();
+    if (this.#commits.failure === undefined) this.#doomed.removeNow();
+    else this.#doomed.giveUp();
     this.#logger.debug({ ...this.#at, logEndOffset: this.#logEndOffset }, 'closed a log');
   }
 

@@ -86,11 +86,16 @@ export class ProducerState {
 
   /** From here on, transactions are open or their end is not durable; undefined: none is. */
   get firstUnstableOffset(): number | undefined {
-    const firstUndecided = this.#undecided[0]?.firstOffset;
+    let first: number | undefined;
     for (const firstOpen of this.#open.values()) {
-      return firstUndecided === undefined ? firstOpen : Math.min(firstOpen, firstUndecided);
+      first = firstOpen;
+      break;
     }
-    return firstUndecided;
+    // They are in the order of their ends.
+    for (const { firstOffset } of this.#undecided) {
+      if (first === undefined || firstOffset < first) first = firstOffset;
+    }
+    return first;
   }
 
   /** The high watermark has moved: ends of transactions before it are final. */

@@ -197,3 +197,32 @@ it('uses an older snapshot of producers, and the log, where the last one is dama
   expect(reopened.activeProducers).toMatchObject([{ producerId: 1, lastSequence: 5 }]);
   expect((await readAll(reopened)).length).toBe(18);
 });
+
+it('takes nothing for a segment but what is named like one', async () => {
+  for (const name of ['notes.log', '00000000000000000001.old.log', 'notes.cleaned', 'notes.log.swap']) {
+    for (const wasClosedCleanly of [true, false]) {
+      const { harness, log } = await filled();
+      await harness.close(log);
+      overwrite(harness, path(name), 0, Uint8Array.of(1));
+      const reopened = await harness.open({ wasClosedCleanly });
+      expect([reopened.logEndOffset, await values(reopened)], name).toEqual([12, all]);
+      expect(harness.files.list(harness.directory), name).toContain(name);
+    }
+  }
+});
+
+it('makes its own name durable, if a start that was killed had only made it', async () => {
+  for (let at = 1; at < 12; at++) {
+    const files = new SimulatedFileSystem();
+    files.makeDirectory('/data');
+    await files.syncDirectory('/');
+    const harness = new LogHarness({ files });
+    files.losePowerAt(files.operationCount + at);
+    await harness.open().catch(() => {}); // the process dies with it, the machine lives
+    files.killProcess();
+    const log = await harness.open();
+    await harness.append(log, batch(['a']));
+    files.losePower();
+    expect(await values(await harness.open()), `killed at operation ${at}`).toEqual(['a']);
+  }
+});

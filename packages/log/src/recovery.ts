@@ -4,7 +4,7 @@ import { scanBatches, type ScannedBatch } from './batch-scan.ts';
 import { checkpoint, readCheckpoint, readWhole, replaceFiles, type FileContent } from './checkpoint-file.ts';
 import { readEndMarker } from './control-batch.ts';
 import { CorruptLogError, InconsistentTopicIdError } from './errors.ts';
-import { offsetOfFileName, suffixes } from './file-names.ts';
+import { offsetOfFileName, segmentFileName, suffixes } from './file-names.ts';
 import { LeaderEpochs } from './leader-epochs.ts';
 import { checkpointNames } from './log-checkpoints.ts';
 import type { LogConfig } from './log-config.ts';
@@ -46,6 +46,8 @@ export async function recoverLog(options: RecoveryOptions): Promise<RecoveredLog
   const { files, directory } = options;
   await makeDurableDirectory(files, directory);
   const metadata = checkTopicId(options);
+  // Without them nobody has opened it to the end: its own name may be as new, left by a start that was killed.
+  if (metadata !== undefined) await files.syncDirectory(parentOf(directory));
   await finishSwaps(files, directory);
   return new Recovery(options).run(metadata);
 }
@@ -105,16 +107,22 @@ class Recovery {
     logStartOffset = Math.min(logStartOffset, this.#endOffset);
     this.#dropSnapshotsAfter(this.#endOffset);
     const wasCut = this.#segments.some((segment) => segment.hasUnsynced);
-    if (isNew || !wasTrusted || wasCut) await this.#makeDurable(firstScanned);
+    const lastBase = this.#segments.at(-1)!.baseOffset;
+    // Nothing was written since the recovery point was: of a thousand logs, a crash finds most like this.
+    const isAsSynced =
+      knownDurable === this.#endOffset && firstScanned >= this.#segments.length - 1 && !wasCut && !isNew;
+    const mayBeUnsynced = !wasTrusted && !isAsSynced;
+    if (isNew || wasCut || mayBeUnsynced) await this.#makeDurable(firstScanned);
     this.#producers.highWatermarkMoved(this.#endOffset);
     const written = this.#startEpoch(isNew || wasClosedCleanly, logStartOffset) ? [this.#epochs.toFile()] : [];
     if (metadata !== undefined) written.push(metadata);
-    const movesPoint = !wasClosedCleanly || !this.#isOurs;
+    const isPointUseful = knownDurable !== undefined && knownDurable >= lastBase && knownDurable <= this.#endOffset;
+    const movesPoint = !isPointUseful && !(wasClosedCleanly && this.#isOurs);
     if (movesPoint) written.push(this.#recoveryPointFile());
-    const pointOnDisk = movesPoint ? this.#segments.at(-1)!.baseOffset : knownDurable;
-    // One that nothing was ever written to needs neither indexes nor a snapshot.
-    const isUnused = this.#isUnused() && this.#restoredFrom === -1;
+    // Names that this start has made or removed, it makes durable with those of the checkpoints.
     if (written.length > 0) await replaceFiles(this.#files, this.#directory, written);
+    else if (isNew || wasCut || mayBeUnsynced) await this.#files.syncDirectory(this.#directory);
+    const isPointAtEnd = (movesPoint ? lastBase : knownDurable) === this.#endOffset;
     return {
       segments: this.#segments,
       producers: this.#producers,
@@ -122,10 +130,16 @@ class Recovery {
       logStartOffset,
       logEndOffset: this.#endOffset,
       firstDirtyOffset: this.#firstDirtyOffset(logStartOffset),
-      isAtRest:
-        pointOnDisk === this.#endOffset &&
-        (isUnused || (wasTrusted && !wasCut && this.#restoredFrom === this.#endOffset)),
+      isAtRest: isPointAtEnd && !wasCut && ((wasTrusted && this.#restoredFrom === this.#endOffset) || this.#isSealed()),
     };
+  }
+
+  /** The indexes of the last segment and the snapshot of producers are what closing would write. */
+  #isSealed(): boolean {
+    // A log that nothing was ever written to needs neither.
+    if (this.#isUnused() && this.#restoredFrom === -1) return true;
+    const snapshot = `${this.#directory}/${segmentFileName(this.#endOffset, suffixes.snapshot)}`;
+    return this.#segments.at(-1)!.isSealed() && readProducerSnapshot(this.#files, snapshot) !== undefined;
   }
 
   /** A checkpoint that does not fit the log is of no use: all is new. */
@@ -137,12 +151,17 @@ class Recovery {
   /** Base offsets of the segments, ascending. Removes what belongs to no segment. */
   #listSegments(): number[] {
     const names = this.#files.list(this.#directory);
-    const bases = names.filter((name) => name.endsWith(suffixes.log)).map((name) => offsetOfFileName(name)!);
+    const bases: number[] = [];
+    for (const name of names) {
+      const base = offsetOfFileName(name);
+      if (base !== undefined && name === segmentFileName(base, suffixes.log)) bases.push(base);
+    }
     const known = new Set(bases);
     for (const name of names) {
       const base = offsetOfFileName(name);
       if (name.endsWith('.tmp')) this.#files.remove(`${this.#directory}/${name}`);
-      if (base === undefined || known.has(base) || !segmentSuffixes.some((suffix) => name.endsWith(suffix))) continue;
+      if (base === undefined || known.has(base)) continue;
+      if (!segmentSuffixes.some((suffix) => name === segmentFileName(base, suffix))) continue;
       this.#files.remove(`${this.#directory}/${name}`);
     }
     return bases.toSorted((a, b) => a - b);
@@ -239,6 +258,7 @@ class Recovery {
     }
     if (next === undefined) return true;
     segment.seal();
+    segment.unload();
     // A segment that ends too early has lost whole batches. Kafka's compaction leaves such gaps as well.
     const isComplete = isWhole && (this.#endOffset === next.baseOffset || !this.#isOurs);
     if (isComplete || next.baseOffset <= recoveryPoint) {
@@ -282,9 +302,12 @@ class Recovery {
   /** What a process left in the page cache counts only once it is on disk: consumers will see it. */
   async #makeDurable(firstScanned: number): Promise<void> {
     const scanned = this.#segments.slice(firstScanned);
-    for (const segment of this.#segments) if (segment.hasUnsynced || scanned.includes(segment)) await segment.sync();
+    const last = this.#segments.at(-1);
+    for (const segment of this.#segments) {
+      if (segment.hasUnsynced || scanned.includes(segment)) await segment.sync();
+      if (segment !== last) segment.unload();
+    }
     for (const segment of scanned.slice(0, -1)) await segment.syncIndexes();
-    await this.#files.syncDirectory(this.#directory);
   }
 
   /** A crash may have taken what consumers have read (unless each commit was synced): a new epoch lets them find out. True: to be saved. */
@@ -327,11 +350,15 @@ function endOf(header: BatchHeader): number {
   return header.baseOffset + header.lastOffsetDelta + 1;
 }
 
+export function parentOf(directory: string): string {
+  const slash = directory.lastIndexOf('/');
+  return slash > 0 ? directory.slice(0, slash) : slash === 0 ? '/' : '.';
+}
+
 /** Every name on the way must survive a power cut, or all below it is lost. */
 async function makeDurableDirectory(files: FileSystem, directory: string): Promise<void> {
   if (files.stat(directory) !== undefined) return;
-  const slash = directory.lastIndexOf('/');
-  const parent = slash > 0 ? directory.slice(0, slash) : slash === 0 ? '/' : '.';
+  const parent = parentOf(directory);
   if (parent !== '.') await makeDurableDirectory(files, parent);
   files.makeDirectory(directory);
   await files.syncDirectory(parent);

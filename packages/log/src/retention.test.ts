@@ -148,6 +148,20 @@ it('finds the first record at or after a time, and the newest, in memory and on 
   }
 });
 
+it('finds the newest of what is left, wherever the index points', async () => {
+  const harness = new LogHarness();
+  const log = await harness.open();
+  for (const timestampMs of [9000, 5000, 6000, 6000]) await harness.append(log, batch([{ value: 'v', timestampMs }]));
+  const newestFrom = async (offset: number): Promise<unknown> => {
+    await Promise.all([log.deleteRecordsBefore(offset), harness.settle()]);
+    return log.offsetForMaxTimestamp();
+  };
+  expect(await newestFrom(0)).toMatchObject({ offset: 0, timestampMs: 9000 });
+  expect(await newestFrom(1)).toMatchObject({ offset: 2, timestampMs: 6000 });
+  expect(await newestFrom(3)).toMatchObject({ offset: 3, timestampMs: 6000 });
+  expect(await newestFrom(4)).toBeNull();
+});
+
 it('finds by time only what a reader may see', async () => {
   const harness = new LogHarness();
   const log = await harness.open();

@@ -8,14 +8,19 @@ import type { Segment } from './segment.ts';
  */
 export function segmentsToDelete(
   segments: readonly Segment[],
-  state: { readonly config: LogConfig; readonly nowMs: number; readonly highWatermark: number },
+  state: {
+    readonly config: LogConfig;
+    readonly nowMs: number;
+    readonly highWatermark: number;
+    readonly logEndOffset: number;
+  },
 ): number {
   const { retentionMs, retentionBytes } = state.config;
   const mayGo = (index: number): boolean => {
     const next = segments[index + 1];
     if (next !== undefined) return next.baseOffset <= state.highWatermark;
     // The last: only if it holds something, and all of it is committed.
-    return segments[index]!.sizeBytes > 0 && segments[index]!.queuedBytes === 0;
+    return segments[index]!.sizeBytes > 0 && state.highWatermark === state.logEndOffset;
   };
   let count = 0;
   if (retentionMs >= 0) {

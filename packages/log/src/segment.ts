@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { File, FileSystem } from '@millrace/platform';
 import { readBatchHeader, batchHeaderBytes, type BatchHeader } from '@millrace/protocol';
 import { headerOrNull } from './batch-scan.ts';
+import { readWhole, syncIfThere } from './checkpoint-file.ts';
 import { segmentFileName, suffixes } from './file-names.ts';
 import { OffsetIndex } from './offset-index.ts';
 import { TimeIndex } from './time-index.ts';
@@ -38,6 +39,7 @@ export class Segment {
   readonly #directory: string;
   /** Behind the names of files that do not count yet. */
   readonly #extension: string;
+  readonly #mode: 'read' | 'write';
   #file: File | undefined;
   #offsetIndex: OffsetIndex | undefined;
   #timeIndex: TimeIndex | undefined;
@@ -52,13 +54,23 @@ export class Segment {
   #offsetOfLargestTimestamp = -1;
   #firstTimestampMs: number | undefined;
   #uses = 0;
+  /** To be closed when nothing uses it any more. */
+  #isUnloaded = false;
   #isDropped = false;
   #isPinned = false;
 
-  private constructor(files: FileSystem, directory: string, baseOffset: number, sizeBytes: number, extension: string) {
+  private constructor(
+    files: FileSystem,
+    directory: string,
+    baseOffset: number,
+    sizeBytes: number,
+    extension: string,
+    mode: 'read' | 'write',
+  ) {
     this.#files = files;
     this.#directory = directory;
     this.#extension = extension;
+    this.#mode = mode;
     this.baseOffset = baseOffset;
     this.#sizeBytes = sizeBytes;
     this.#writtenBytes = sizeBytes;
@@ -66,7 +78,7 @@ export class Segment {
 
   /** A new, empty one; what a crash may have left under its name goes. The directory must be synced before it counts. */
   static create(files: FileSystem, directory: string, baseOffset: number, extension: string = ''): Segment {
-    const segment = new Segment(files, directory, baseOffset, 0, extension);
+    const segment = new Segment(files, directory, baseOffset, 0, extension, 'write');
     for (const suffix of [suffixes.offsetIndex, suffixes.timeIndex, suffixes.txnIndex]) {
       files.remove(segment.path(suffix));
     }
@@ -76,10 +88,10 @@ export class Segment {
     return segment;
   }
 
-  /** One that is there. Nothing is read yet. */
-  static existing(files: FileSystem, directory: string, baseOffset: number): Segment {
+  /** One that is there. Nothing is read yet. `'read'`: opening it fails if it is gone by then. */
+  static existing(files: FileSystem, directory: string, baseOffset: number, mode: 'read' | 'write' = 'write'): Segment {
     const path = `${directory}/${segmentFileName(baseOffset, suffixes.log)}`;
-    return new Segment(files, directory, baseOffset, files.stat(path)?.sizeBytes ?? 0, '');
+    return new Segment(files, directory, baseOffset, files.stat(path)?.sizeBytes ?? 0, '', mode);
   }
 
   path(suffix: string): string {
@@ -181,9 +193,11 @@ export class Segment {
     this.#hasUnsynced = true;
   }
 
-  sync(): Promise<void> {
+  /** Makes what was written durable; of a segment that was deleted meanwhile, nothing need be. */
+  async sync(): Promise<void> {
+    if (this.#isDropped) return;
     this.#hasUnsynced = false;
-    return this.using((file) => file.datasync());
+    await this.using((file) => file.datasync());
   }
 
   /** Cuts what recovery found damaged. */
@@ -206,15 +220,18 @@ export class Segment {
 
   /** Makes the sealed indexes durable. */
   async syncIndexes(): Promise<void> {
-    for (const path of segmentSuffixes.slice(1).map((suffix) => this.path(suffix))) {
-      if (this.#files.stat(path) === undefined) continue;
-      const file = this.#files.open(path, 'write');
-      try {
-        await file.datasync();
-      } finally {
-        file.close();
-      }
-    }
+    const paths = segmentSuffixes.slice(1).map((suffix) => this.path(suffix));
+    await Promise.all(paths.map((path) => syncIfThere(this.#files, path)));
+  }
+
+  /** What `seal` would write is on disk already. */
+  isSealed(): boolean {
+    this.timeIndex().append(this.largestTimestampMs, this.offsetOfLargestTimestamp);
+    return (
+      this.#holds(suffixes.offsetIndex, this.offsetIndex().toBytes()) &&
+      this.#holds(suffixes.timeIndex, this.timeIndex().toBytes()) &&
+      this.#holds(suffixes.txnIndex, encodeTxnIndex(this.aborted()))
+    );
   }
 
   /**
@@ -258,7 +275,12 @@ export class Segment {
   }
 
   file(): File {
-    return (this.#file ??= this.#files.open(this.path(suffixes.log), 'write'));
+    if (this.#file === undefined) {
+      // By name it would be another's file by now, or a new one.
+      assert(!this.#isDropped, 'a segment that was deleted or replaced is not opened again');
+      this.#file = this.#files.open(this.path(suffixes.log), this.#mode);
+    }
+    return this.#file;
   }
 
   /** A damaged one counts as empty: look-ups walk from the segment's start. */
@@ -286,7 +308,8 @@ export class Segment {
     this.#offsetIndex = undefined;
     this.#timeIndex = undefined;
     this.#aborted = undefined;
-    if (!this.#hasUnsynced) this.#closeFile();
+    this.#isUnloaded = !this.#hasUnsynced;
+    if (this.#isUnloaded) this.#closeFile();
   }
 
   /** Opens and reads all there is, for good: the files are about to get other names. */
@@ -307,12 +330,13 @@ export class Segment {
   /** The file stays open for as long as the task takes, even if the segment is dropped meanwhile. */
   async using<T>(task: (file: File) => Promise<T>): Promise<T> {
     const file = this.file();
+    this.#isUnloaded = false;
     this.#uses++;
     try {
       return await task(file);
     } finally {
       this.#uses--;
-      if (this.#isDropped) this.#closeFile();
+      if (this.#isDropped || this.#isUnloaded) this.#closeFile();
     }
   }
 
@@ -387,10 +411,18 @@ export class Segment {
   #firstTimestamp(): number {
     if (this.#firstTimestampMs === undefined) {
       const header = new Uint8Array(batchHeaderBytes);
+      const wasOpen = this.#file !== undefined;
       const isThere = this.file().readSync(header, 0) === batchHeaderBytes;
+      if (!wasOpen) this.#closeFile(); // whoever asks for the age of each segment must not leave all of them open
       this.#firstTimestampMs = isThere ? readBatchHeader(header, 0).maxTimestamp : -1;
     }
     return this.#firstTimestampMs;
+  }
+
+  /** The file has this content; one that is missing counts as empty. */
+  #holds(suffix: string, bytes: Uint8Array): boolean {
+    const found = readWhole(this.#files, this.path(suffix));
+    return Buffer.compare(found ?? new Uint8Array(0), bytes) === 0;
   }
 
   #writeIndex(suffix: string, bytes: Uint8Array): void {

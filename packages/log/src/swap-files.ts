@@ -45,7 +45,7 @@ export function dropCleaned(files: FileSystem, directory: string, baseOffset?: n
  * `.swap` alone the new is whole, and takes its place.
  */
 export async function finishSwaps(files: FileSystem, directory: string): Promise<void> {
-  const names = files.list(directory);
+  const names = files.list(directory).filter((name) => offsetOfFileName(name) !== undefined);
   const remove = (name: string): void => files.remove(`${directory}/${name}`);
   const cleaned = names.filter((name) => name.endsWith(suffixes.cleaned));
   const firstCleaned = Math.min(...cleaned.map((name) => offsetOfFileName(name) ?? 0), Infinity);

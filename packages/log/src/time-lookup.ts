@@ -1,11 +1,22 @@
 import { RecordReader } from '@millrace/protocol';
 import { scanBatches } from './batch-scan.ts';
+import { segmentIndex } from './segment-list.ts';
 import type { Segment } from './segment.ts';
 
 export interface OffsetAndTimestamp {
   readonly offset: number;
   readonly timestampMs: number;
   readonly leaderEpoch: number;
+}
+
+/** What a look-up needs of its log. */
+export interface SearchedLog {
+  /** Its segments now: retention and compaction may change them during a look-up. */
+  readonly segments: () => readonly Segment[];
+  /** Called before a segment is opened. */
+  readonly visit: (segment: Segment) => void;
+  /** The offsets that the caller may see. */
+  readonly range: OffsetRange;
 }
 
 interface OffsetRange {
@@ -15,33 +26,66 @@ interface OffsetRange {
 }
 
 /** The first record at or after a time: the first segment, then the first batch, that reaches it, opened. */
-export async function offsetForTimestamp(
-  segments: readonly Segment[],
-  timestampMs: number,
-  range: OffsetRange,
-): Promise<OffsetAndTimestamp | null> {
-  for (const segment of segments) {
-    if (segment.largestTimestampMs < timestampMs) continue;
-    if (segment.baseOffset >= range.to) return null;
-    const from = Math.max(segment.timeIndex().offsetFor(timestampMs), range.from);
-    const found = await findRecord(segment, from, timestampMs, range);
-    if (found !== null) return found.offset < range.to ? found : null;
+export async function offsetForTimestamp(log: SearchedLog, timestampMs: number): Promise<OffsetAndTimestamp | null> {
+  const { to } = log.range;
+  for (let from = log.range.from; from < to;) {
+    const segments = log.segments();
+    const index = segmentIndex(segments, from);
+    const segment = segments[index]!;
+    if (segment.largestTimestampMs >= timestampMs) {
+      log.visit(segment);
+      const start = Math.max(segment.timeIndex().offsetFor(timestampMs), from);
+      const found = await findRecord(segment, start, timestampMs, { from, to });
+      if (found !== null) return found;
+    }
+    const next = segments[index + 1];
+    if (next === undefined) return null;
+    from = next.baseOffset;
   }
   return null;
 }
 
 /** The first record with the greatest timestamp of the range. */
-export async function offsetForMaxTimestamp(
-  segments: readonly Segment[],
-  range: OffsetRange,
-): Promise<OffsetAndTimestamp | null> {
-  const newestFirst = segments.toSorted((a, b) => b.largestTimestampMs - a.largestTimestampMs);
-  for (const segment of newestFirst) {
-    if (segment.largestTimestampMs < 0) return null;
-    const found = await findRecord(segment, range.from, segment.largestTimestampMs, range);
-    if (found !== null) return found;
+export async function offsetForMaxTimestamp(log: SearchedLog): Promise<OffsetAndTimestamp | null> {
+  const searched = new Set<number>();
+  let newest: OffsetAndTimestamp | null = null;
+  let newestMs = -1;
+  for (;;) {
+    let best: Segment | undefined;
+    for (const segment of log.segments()) {
+      if (searched.has(segment.baseOffset) || segment.largestTimestampMs < 0) continue;
+      if (best === undefined || segment.largestTimestampMs > best.largestTimestampMs) best = segment;
+    }
+    if (best === undefined || best.largestTimestampMs <= newestMs) return newest;
+    searched.add(best.baseOffset);
+    log.visit(best);
+    const found = await newestRecord(best, log.range, newestMs);
+    if (found === null) continue;
+    newest = found;
+    newestMs = found.timestampMs;
   }
-  return null;
+}
+
+/** Where the index says; or, if that record is out of range or was compacted away, wherever it is. null: none is newer than `aboveMs`. */
+async function newestRecord(segment: Segment, range: OffsetRange, aboveMs: number): Promise<OffsetAndTimestamp | null> {
+  const { largestTimestampMs } = segment;
+  const start = Math.max(segment.offsetOfLargestTimestamp, range.from);
+  const found = await findRecord(segment, start, largestTimestampMs, range);
+  if (found !== null) return found;
+  let newest: OffsetAndTimestamp | null = null;
+  let newestMs = aboveMs;
+  await scanNewer(
+    segment,
+    range.from,
+    range,
+    () => newestMs,
+    (record) => {
+      newest = record;
+      newestMs = record.timestampMs;
+      return true;
+    },
+  );
+  return newest;
 }
 
 async function findRecord(
@@ -50,25 +94,41 @@ async function findRecord(
   timestampMs: number,
   range: OffsetRange,
 ): Promise<OffsetAndTimestamp | null> {
-  const reader = new RecordReader();
   let found: OffsetAndTimestamp | null = null;
-  const options = {
-    from: segment.offsetIndex().positionFor(fromOffset - 1),
-    to: segment.writtenBytes,
-    checksCrc: false,
-  };
+  await scanNewer(
+    segment,
+    fromOffset,
+    range,
+    () => timestampMs - 1,
+    (record) => {
+      found = record;
+      return false;
+    },
+  );
+  return found;
+}
+
+/** Visits the records of a range that are newer than a time, from about an offset on, until `visit` gives false. */
+async function scanNewer(
+  segment: Segment,
+  fromOffset: number,
+  range: OffsetRange,
+  newerThanMs: () => number,
+  visit: (record: OffsetAndTimestamp) => boolean,
+): Promise<void> {
+  const reader = new RecordReader();
+  const from = segment.offsetIndex().positionFor(fromOffset - 1);
   await segment.using((file) =>
-    scanBatches(file, options, ({ header, bytes, start }) => {
+    scanBatches(file, { from, to: segment.writtenBytes, checksCrc: false }, ({ header, bytes, start }) => {
       if (header.baseOffset >= range.to) return false;
-      if (header.maxTimestamp < timestampMs || header.baseOffset + header.lastOffsetDelta < range.from) return true;
+      if (header.maxTimestamp <= newerThanMs() || header.baseOffset + header.lastOffsetDelta < range.from) return true;
       reader.reset(bytes, start);
       while (reader.next()) {
-        if (reader.timestampMs < timestampMs || reader.offset < range.from) continue;
-        found = { offset: reader.offset, timestampMs: reader.timestampMs, leaderEpoch: header.partitionLeaderEpoch };
-        return false;
+        const { offset, timestampMs } = reader;
+        if (timestampMs <= newerThanMs() || offset < range.from || offset >= range.to) continue;
+        if (!visit({ offset, timestampMs, leaderEpoch: header.partitionLeaderEpoch })) return false;
       }
       return true;
     }),
   );
-  return found;
 }
