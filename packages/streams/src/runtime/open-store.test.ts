@@ -3,7 +3,7 @@ import { json, string, topic } from '@millrace/serde';
 import { expect, it } from 'vitest';
 import { StreamsBuilder, tumbling } from '../index.ts';
 import { planOf } from '../plan/topology.ts';
-import type { BackendStore, StoreCommit } from '../state/index.ts';
+import type { BackendStore, CommitAnswer, StoreCommit } from '../state/index.ts';
 import { createTask } from '../task/task.ts';
 import { OpenStore } from './open-store.ts';
 
@@ -11,6 +11,7 @@ import { OpenStore } from './open-store.ts';
 class NotingBackend implements BackendStore {
   readonly isSynchronous = true;
   readonly commits: StoreCommit[] = [];
+  verdict: 'applied' | 'lost' = 'applied';
   claim(): Promise<never> {
     return Promise.reject(new Error('the runtime claims'));
   }
@@ -26,16 +27,19 @@ class NotingBackend implements BackendStore {
   scan(): Promise<void> {
     return Promise.resolve();
   }
-  commit(batch: StoreCommit): Promise<{ verdict: 'applied' }> {
+  commit(batch: StoreCommit): Promise<CommitAnswer> {
     this.commits.push(batch);
-    return Promise.resolve({ verdict: 'applied' });
+    return Promise.resolve(
+      this.verdict === 'lost' ? { verdict: 'lost', reason: 'a flush' } : { verdict: this.verdict },
+    );
   }
   close(): Promise<void> {
     return Promise.resolve();
   }
 }
 
-it('tells a backend the stream time that is committed, not that of records in hand', async () => {
+/** A task that counts in windows of a second, and its store. */
+async function opened() {
   const builder = new StreamsBuilder('times');
   builder
     .stream(topic('input', { key: string, value: json<number>() }))
@@ -69,7 +73,12 @@ it('tells a backend the stream time that is committed, not that of records in ha
   task.start(-1);
   const process = (offset: number, timestampMs: number): void =>
     task.process(0, 'input', { offset, timestampMs, key: Buffer.from('k'), value: Buffer.from('1'), headers: [] });
-  const positions = [{ topic: 'input', partition: 0, offset: 0 }];
+  return { task, backend, open, process };
+}
+const positions = [{ topic: 'input', partition: 0, offset: 0 }];
+
+it('tells a backend the stream time that is committed, not that of records in hand', async () => {
+  const { task, backend, open, process } = await opened();
 
   process(0, 700);
   await open.sendPositions(0, positions);
@@ -82,4 +91,25 @@ it('tells a backend the stream time that is committed, not that of records in ha
   await open.sendCommit(2, positions, 0);
   await open.settled();
   expect(backend.commits.map(({ streamTimeMs }) => streamTimeMs)).toEqual([-1, 700, 700, 5000]);
+});
+
+it('keeps in memory what a backend has refused until it is brought back, and no longer', async () => {
+  const { task, backend, open, process } = await opened();
+  backend.verdict = 'lost';
+  process(0, 0);
+  task.flush();
+  await open.sendCommit(1, positions, 0);
+  await open.settled();
+  expect(open.isStale).toBe(true);
+  const kept = (): number => {
+    open.store.evict(0);
+    return open.store.entryCount;
+  };
+  expect(kept()).toBe(1);
+  process(1, 500);
+  task.flush();
+  await open.sendCommit(2, positions, 0); // not sent at all
+  expect([kept(), backend.commits.length]).toEqual([1, 1]);
+  open.filled();
+  expect(kept()).toBe(0);
 });

@@ -283,8 +283,10 @@ export class CachedStore implements StateStore {
   }
 
   evict(entryCount: number): void {
-    // What waits in a join's buffer is known to the join by its objects: read anew, it would be matched unbeknown to it.
-    if (this.#backend === null || this.plan.kind === 'join' || this.#entryCount <= entryCount) return;
+    if (this.#backend === null || this.#entryCount <= entryCount) return;
+    // What waits in a join's buffer is known to the join by its objects: read anew, it would be matched unbeknown to it. And timers
+    // are looked at long before they are due.
+    if (this.plan.kind === 'join' || this.plan.kind === 'timers') return;
     const leastCount = Math.floor((entryCount * 7) / 8); // or every commit of a full cache would sort all of it
     const clean: Entry[] = [];
     for (const segment of this.#segments.values()) {

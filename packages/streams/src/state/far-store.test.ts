@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { json, string, topic, windowed } from '@millrace/serde';
+import { int64, json, nullable, string, topic, windowed } from '@millrace/serde';
 import { VirtualClock } from '@millrace/platform/simulated';
 import { describe, expect, it } from 'vitest';
 import { StreamsBuilder, tumbling, type Topology } from '../index.ts';
@@ -54,7 +54,7 @@ const idOf = ({ startMs, key }: StoreKey): string => `${startMs} ${Buffer.from(k
 const input = topic('input', { key: string, value: json<any>() });
 const output = topic('output', { key: string, value: json<any>() });
 
-type Row = readonly [key: string, value: unknown, timestampMs: number];
+type Row = readonly [key: string | null, value: unknown, timestampMs: number];
 
 /** Tasks of one sub-topology over one far store for each of its stores, one life after the other. */
 class Life {
@@ -106,7 +106,7 @@ class Life {
     const inputs = records.map(([key, value, timestampMs]) => ({
       offset: this.#offset++,
       timestampMs,
-      key: Buffer.from(key),
+      key: key === null ? null : Buffer.from(key),
       value: Buffer.from(JSON.stringify(value)),
       headers: [],
     }));
@@ -304,6 +304,84 @@ describe('a far store', () => {
     await life.batch(['c', 1, 120]);
     await life.commit();
     expect(life.sent.filter(({ key }) => key === 'a').map(({ value }) => value)).toEqual(['old', 'new']);
+  });
+
+  it('closes idle windows whose entries it has not in memory', async () => {
+    const builder = new StreamsBuilder('far');
+    const out = topic('output', { key: windowed(string, { sizeMs: 10 }), value: json<number>() });
+    builder
+      .stream(input)
+      .groupByKey()
+      .windowedBy(tumbling({ sizeMs: 10, graceMs: 0, idleCloseMs: 1000 }))
+      .count({ name: 'n' })
+      .final()
+      .to(out);
+    const life = new Life(builder.build());
+    await life.begin();
+    await life.batch(['a', 1, 0], ['b', 1, 5]);
+    await life.commit();
+    await life.begin();
+    life.task.announceIdle(1000);
+    expect(await life.task.prefetch()).toEqual({ verdict: 'current' });
+    life.task.closeIdle(1000);
+    expect(life.sent.map(({ key, value }) => [key.slice(0, 1), value])).toEqual([
+      ['a', 1],
+      ['b', 1],
+    ]);
+  });
+
+  it('fetches for the timers that a record without a key makes due', async () => {
+    const builder = new StreamsBuilder('far');
+    const words = builder.keyValueStore({ name: 'words', key: string, value: json<string>() });
+    builder
+      .stream(topic('input', { key: nullable(string), value: json<string>() }))
+      .process({
+        name: 'p',
+        stores: { words },
+        onRecord(word, key, { stores, timers, timestampMs }) {
+          stores.words.put(key!, word);
+          timers.set('t', { atMs: timestampMs + 10 });
+        },
+        onTimer: (_timer, key, { stores }) => [stores.words.get(key!) ?? 'nothing'],
+      })
+      .to(topic('output', { key: nullable(string), value: json<string>() }));
+    const life = new Life(builder.build());
+    await life.begin();
+    await life.batch(['a', 'hello', 0]);
+    for (let i = 0; i < 5; i++) {
+      await life.commit();
+      await life.batch(['b', 'x', 1]);
+    }
+    await life.batch([null, 'nobody', 10]);
+    expect(life.sent.map(({ key, value }) => [key, value])).toEqual([['a', 'hello']]);
+  });
+
+  it("asks for a record's key in the encoding of each store, and not where it can be none", async () => {
+    const builder = new StreamsBuilder('far');
+    const byId = builder.keyValueStore({ name: 'by-id', key: int64, value: json<string>() });
+    const seen = builder.keyValueStore({ name: 'seen', key: json<string>(), value: json<number>() });
+    builder
+      .stream(input)
+      .process({
+        name: 'p',
+        stores: { byId, seen },
+        keys: (value: any) => ({ byId: [value.id as number] }),
+        onRecord(value: any, key, { stores }) {
+          const before = stores.byId.get(value.id as number) ?? '-';
+          stores.byId.put(value.id as number, key);
+          const count = (stores.seen.get(key) ?? 0) + 1;
+          stores.seen.put(key, count);
+          return [`${before} ${count}`];
+        },
+      })
+      .to(output);
+    const life = new Life(builder.build());
+    await life.begin();
+    await life.batch(['12345678', { id: 7 }, 0]);
+    await life.commit();
+    await life.begin();
+    await life.batch(['12345678', { id: 7 }, 0]);
+    expect(life.sent.map(({ value }) => value)).toEqual(['- 1', '12345678 2']);
   });
 
   it('that is behind is told, and what was announced is forgotten', async () => {

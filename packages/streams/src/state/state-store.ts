@@ -32,7 +32,7 @@ export interface StateStore {
   release(commit: TakenCommit): void;
   /**
    * Drops clean entries, the longest unused first, where there are more than `entryCount`. Does nothing without a backend. Of what
-   * waits for a match or an age all stays in memory.
+   * waits for a match, an age or a time all stays in memory.
    */
   evict(entryCount: number): void;
 }

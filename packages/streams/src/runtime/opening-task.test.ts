@@ -1,0 +1,85 @@
+import { json, string, topic } from '@millrace/serde';
+import { expect, it } from 'vitest';
+import { StreamsBuilder } from '../index.ts';
+import { planOf } from '../plan/topology.ts';
+import type { StreamTask } from '../task/task-port.ts';
+import type { StreamsCluster } from './cluster.ts';
+import { encodeCommitMetadata } from './commit-metadata.ts';
+import { openTask, type AssignedPartition } from './opening-task.ts';
+import type { RecordOutput } from './record-output.ts';
+import type { RestoreSurroundings } from './restore.ts';
+import type { SessionOptions } from './session-options.ts';
+import { TaskSet, type TaskSetSurroundings } from './task-set.ts';
+
+/** Reads `left` and `right`. */
+const plan = () => {
+  const builder = new StreamsBuilder('app');
+  const [left, right] = ['left', 'right'].map((name) =>
+    builder.stream(topic(name, { key: string, value: json<number>() })),
+  );
+  left!.merge(right!).peek(() => {});
+  return planOf(builder.build());
+};
+
+const cluster = {
+  earliestOffsets: async () => new Map([[0, 0]]),
+  endOffsets: async () => new Map([[0, 100]]),
+} as unknown as StreamsCluster;
+
+function opening(left: { epoch: number; atMs: number }, right: { epoch: number; atMs: number }) {
+  const { hash } = plan();
+  const assigned = (name: string, { epoch, atMs }: { epoch: number; atMs: number }): AssignedPartition => {
+    const changelogEnds = { store: name === 'left' ? 50 : 10 };
+    const metadata = encodeCommitMetadata({
+      planHash: hash,
+      streamTimeMs: 1,
+      committedAtMs: atMs,
+      epoch,
+      changelogEnds,
+    });
+    return { topic: name, partition: 0, committed: { topic: name, partition: 0, offset: 5, metadata } };
+  };
+  const partitions = [assigned('right', right), assigned('left', left)];
+  return openTask({ subtopology: 0, partition: 0 }, partitions, {
+    plan: plan(),
+    applicationId: 'app',
+    cluster,
+    partitionCounts: new Map(),
+    createTask: () => ({ stores: [] as readonly unknown[] }) as StreamTask,
+    backendOf: () => undefined,
+    warn: () => {},
+  });
+}
+
+it.each([
+  ["the last owner's, whatever the clock of the one before said", { epoch: 7, atMs: 100 }, { epoch: 6, atMs: 999 }, 50],
+  ["the last owner's, also of a later input", { epoch: 6, atMs: 999 }, { epoch: 7, atMs: 100 }, 10],
+  ["of one owner's the first input's, though its clock was set back", { epoch: 7, atMs: 1 }, { epoch: 7, atMs: 2 }, 50],
+])('the metadata that speaks for a task is %s', async (_, left, right, end) => {
+  expect(await opening(left, right)).toMatchObject({ epoch: 8, changelogEnds: { store: end } });
+});
+
+it('a partition that comes while its task is being opened has all tasks opened anew: it would not be read', async () => {
+  const failures: unknown[] = [];
+  const { promise: never } = { promise: new Promise<ReadonlyMap<number, number>>(() => {}) };
+  const options = {
+    plan: plan(),
+    applicationId: 'app',
+    cluster: { ...cluster, earliestOffsets: () => never },
+    partitionCounts: new Map(),
+    events: { environment: {}, warn: () => {} },
+  } as unknown as SessionOptions;
+  const tasks = new TaskSet({
+    options,
+    consumer: { pause: () => {}, seek: () => {} } as unknown as TaskSetSurroundings['consumer'],
+    output: {} as RecordOutput,
+    restore: {} as RestoreSurroundings,
+    wake: () => {},
+    fail: (error) => void failures.push(error),
+  });
+  tasks.assigned([{ topic: 'left', partition: 0, committed: undefined }]);
+  void tasks.open(async () => {});
+  expect(failures).toEqual([]);
+  tasks.assigned([{ topic: 'right', partition: 0, committed: undefined }]);
+  expect(failures).toEqual([expect.objectContaining({ code: 'TASK_CHANGED', retriable: true })]);
+});
