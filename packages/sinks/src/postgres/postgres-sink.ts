@@ -1,13 +1,6 @@
-import {
-  SinkBusyError,
-  type Sink,
-  type SinkBatch,
-  type SinkRecord,
-  type SinkTask,
-  type SinkWriter,
-} from '@millrace/streams';
-import pg from 'pg';
+import type { Sink, SinkBatch, SinkRecord, SinkTask, SinkWriter } from '@millrace/streams';
 import { SinkFencedError, SinkPositionLostError, SinkRefusedError } from '../errors.ts';
+import { Database, SharedPool } from './database.ts';
 import { rowsOf, type Row, type RowMapping } from './rows.ts';
 import { claimPosition, createPositions, guardedStatement, offsetColumn, readPosition, writeStatement } from './sql.ts';
 
@@ -51,157 +44,95 @@ export function postgres<K, V>(options: PostgresOptions<K, V>): Sink<K, V> {
   if (!Number.isInteger(batchMaxRows) || batchMaxRows < 1) {
     throw new SinkRefusedError(name, `batchMaxRows is ${batchMaxRows}, and must be a whole number from 1`, { table });
   }
-  const mapping: RowMapping<K, V> = { sink: name, key, row: options.row };
+  const writing: WriterOptions<K, V> = { mapping: { sink: name, key, row: options.row }, table, batchMaxRows };
   const pools = new SharedPool(options.url, options.maxConnections ?? 4);
   return {
     name,
     tier,
     async open(task) {
-      const pool = pools.acquire();
+      const database = new Database(pools, name, task.signal);
       try {
         return tier === 'guarded'
-          ? new GuardedWriter(pool, pools, mapping, table, batchMaxRows)
-          : await TransactionalWriter.open(pool, pools, mapping, table, batchMaxRows, task);
+          ? new GuardedWriter(database, writing)
+          : await TransactionalWriter.open(database, writing, task);
       } catch (error) {
-        await pools.release();
+        await database.close();
         throw error;
       }
     },
   };
 }
 
-/** One pool for all open writers of a sink; none while it has none. */
-class SharedPool {
-  readonly #url: string;
-  readonly #maxConnections: number;
-  #pool: pg.Pool | undefined;
-  #users = 0;
-
-  constructor(url: string, maxConnections: number) {
-    this.#url = url;
-    this.#maxConnections = maxConnections;
-  }
-
-  acquire(): pg.Pool {
-    this.#users++;
-    if (this.#pool === undefined) {
-      this.#pool = new pg.Pool({
-        connectionString: this.#url,
-        max: this.#maxConnections,
-        application_name: 'millrace-sink',
-        connectionTimeoutMillis: 10_000,
-        keepAlive: true,
-      });
-      // An idle connection that breaks is left out of the pool; whoever needs one next makes it.
-      this.#pool.on('error', () => undefined);
-    }
-    return this.#pool;
-  }
-
-  async release(): Promise<void> {
-    if (--this.#users > 0) return;
-    const pool = this.#pool;
-    this.#pool = undefined;
-    await pool?.end();
-  }
+interface WriterOptions<K, V> {
+  readonly mapping: RowMapping<K, V>;
+  readonly table: string;
+  readonly batchMaxRows: number;
 }
 
 class TransactionalWriter<K, V> implements SinkWriter<K, V> {
   readonly nextOffset: number;
-  readonly #pool: pg.Pool;
-  readonly #pools: SharedPool;
-  readonly #mapping: RowMapping<K, V>;
-  readonly #table: string;
-  readonly #batchMaxRows: number;
+  readonly #database: Database;
+  readonly #options: WriterOptions<K, V>;
   readonly #task: SinkTask;
+  /** What it has written: a target that has less has gone back. */
+  #writtenOffset: number;
 
-  private constructor(
-    pool: pg.Pool,
-    pools: SharedPool,
-    mapping: RowMapping<K, V>,
-    table: string,
-    batchMaxRows: number,
-    task: SinkTask,
-    nextOffset: number,
-  ) {
-    this.#pool = pool;
-    this.#pools = pools;
-    this.#mapping = mapping;
-    this.#table = table;
-    this.#batchMaxRows = batchMaxRows;
+  private constructor(database: Database, options: WriterOptions<K, V>, task: SinkTask, nextOffset: number) {
+    this.#database = database;
+    this.#options = options;
     this.#task = task;
     this.nextOffset = nextOffset;
+    this.#writtenOffset = nextOffset;
   }
 
   static async open<K, V>(
-    pool: pg.Pool,
-    pools: SharedPool,
-    mapping: RowMapping<K, V>,
-    table: string,
-    batchMaxRows: number,
+    database: Database,
+    options: WriterOptions<K, V>,
     task: SinkTask,
   ): Promise<TransactionalWriter<K, V>> {
     const { applicationId, topic, partition, epoch } = task;
-    const { sink } = mapping;
-    try {
-      await makePositions(pool);
-      const claim = await pool.query<{ next_offset: string }>(claimPosition, [
-        applicationId,
-        sink,
-        topic,
-        partition,
-        epoch,
-      ]);
-      if (claim.rows.length > 0) {
-        const nextOffset = Number(claim.rows[0]!.next_offset);
-        return new TransactionalWriter(pool, pools, mapping, table, batchMaxRows, task, nextOffset);
-      }
-      const stored = await pool.query<{ epoch: string }>(readPosition, [applicationId, sink, topic, partition]);
-      throw new SinkFencedError(sink, topic, partition, epoch, Number(stored.rows[0]?.epoch));
-    } catch (error) {
-      throw told(error, sink, {});
-    }
+    const { sink } = options.mapping;
+    const identity = [applicationId, sink, topic, partition];
+    await makePositions(database);
+    const [claim] = await database.query<{ next_offset: string }>(claimPosition, [...identity, epoch]);
+    if (claim !== undefined) return new TransactionalWriter(database, options, task, Number(claim.next_offset));
+    const [stored] = await database.query<{ epoch: string }>(readPosition, identity);
+    throw new SinkFencedError(sink, topic, partition, epoch, Number(stored?.epoch));
   }
 
   async write(batch: SinkBatch<K, V>): Promise<void> {
     let from = batch.firstOffset;
-    for (const [records, nextOffset] of pieces(batch, this.#batchMaxRows)) {
+    for (const [records, nextOffset] of pieces(batch, this.#options.batchMaxRows)) {
       await this.#writePiece(records, from, nextOffset);
+      this.#writtenOffset = Math.max(this.#writtenOffset, nextOffset);
       from = nextOffset;
     }
   }
 
   async #writePiece(records: readonly SinkRecord<K, V>[], from: number, to: number): Promise<void> {
     const { applicationId, topic, partition, epoch } = this.#task;
-    const { sink, key } = this.#mapping;
-    const { columns, upserts, deletes } = rowsOf(records, this.#mapping);
-    try {
-      const identity = [applicationId, sink, topic, partition];
-      const { rows } = await this.#pool.query<{ moved: number }>(writeStatement({ table: this.#table, key }, columns), [
-        ...identity,
-        epoch,
-        from,
-        to,
-        JSON.stringify(upserts),
-        JSON.stringify(deletes),
-      ]);
-      if (rows[0]!.moved === 1) return;
-      const stored = (await this.#pool.query<{ epoch: string; next_offset: string }>(readPosition, identity)).rows[0];
-      if (stored === undefined) throw new SinkPositionLostError(sink, topic, partition);
-      if (Number(stored.epoch) !== epoch) {
-        throw new SinkFencedError(sink, topic, partition, epoch, Number(stored.epoch));
-      }
-      // Sent again, as its outcome was not known: it had got through, whole or in part.
-      const nextOffset = Number(stored.next_offset);
-      if (nextOffset >= to) return;
-      await this.#writePiece(
-        records.filter(({ offset }) => offset >= nextOffset),
-        nextOffset,
-        to,
-      );
-    } catch (error) {
-      throw told(error, sink, { firstOffset: from, nextOffset: to });
-    }
+    const { mapping, table } = this.#options;
+    const { sink, key } = mapping;
+    const { columns, upserts, deletes } = rowsOf(records, mapping);
+    const identity = [applicationId, sink, topic, partition];
+    const [written] = await this.#database.query<{ moved: number }>(
+      writeStatement({ table, key }, columns),
+      [...identity, epoch, from, to, JSON.stringify(upserts), JSON.stringify(deletes), this.#writtenOffset],
+      { firstOffset: from, nextOffset: to },
+    );
+    if (written!.moved === 1) return;
+    const [stored] = await this.#database.query<{ epoch: string; next_offset: string }>(readPosition, identity);
+    if (stored === undefined) throw new SinkPositionLostError(sink, topic, partition);
+    if (Number(stored.epoch) !== epoch) throw new SinkFencedError(sink, topic, partition, epoch, Number(stored.epoch));
+    // Sent again, as its outcome was not known: it had got through, whole or in part.
+    const nextOffset = Number(stored.next_offset);
+    if (nextOffset >= to) return;
+    if (nextOffset < this.#writtenOffset) throw new SinkPositionLostError(sink, topic, partition);
+    await this.#writePiece(
+      records.filter(({ offset }) => offset >= nextOffset),
+      nextOffset,
+      to,
+    );
   }
 
   /** Each `write` has committed what it wrote. */
@@ -210,37 +141,28 @@ class TransactionalWriter<K, V> implements SinkWriter<K, V> {
   }
 
   close(): Promise<void> {
-    return this.#pools.release();
+    return this.#database.close();
   }
 }
 
 class GuardedWriter<K, V> implements SinkWriter<K, V> {
   /** Positions are in the rows: what is written again changes nothing. */
   readonly nextOffset = undefined;
-  readonly #pool: pg.Pool;
-  readonly #pools: SharedPool;
-  readonly #mapping: RowMapping<K, V>;
-  readonly #table: string;
-  readonly #batchMaxRows: number;
+  readonly #database: Database;
+  readonly #options: WriterOptions<K, V>;
 
-  constructor(pool: pg.Pool, pools: SharedPool, mapping: RowMapping<K, V>, table: string, batchMaxRows: number) {
-    this.#pool = pool;
-    this.#pools = pools;
-    this.#mapping = mapping;
-    this.#table = table;
-    this.#batchMaxRows = batchMaxRows;
+  constructor(database: Database, options: WriterOptions<K, V>) {
+    this.#database = database;
+    this.#options = options;
   }
 
   async write(batch: SinkBatch<K, V>): Promise<void> {
-    for (const [records, nextOffset] of pieces(batch, this.#batchMaxRows)) {
-      const { columns, upserts } = rowsOf(records, this.#mapping, offsetColumn);
+    const { mapping, table, batchMaxRows } = this.#options;
+    for (const [records, nextOffset] of pieces(batch, batchMaxRows)) {
+      const { columns, upserts } = rowsOf(records, mapping, offsetColumn);
       if (upserts.length === 0) continue;
-      try {
-        const statement = guardedStatement({ table: this.#table, key: this.#mapping.key }, columns);
-        await this.#pool.query(statement, [JSON.stringify(upserts)]);
-      } catch (error) {
-        throw told(error, this.#mapping.sink, { nextOffset });
-      }
+      const statement = guardedStatement({ table, key: mapping.key }, columns);
+      await this.#database.query(statement, [JSON.stringify(upserts)], { nextOffset });
     }
   }
 
@@ -249,7 +171,7 @@ class GuardedWriter<K, V> implements SinkWriter<K, V> {
   }
 
   close(): Promise<void> {
-    return this.#pools.release();
+    return this.#database.close();
   }
 }
 
@@ -271,29 +193,16 @@ export function* pieces<K, V>(
 }
 
 /** Two owners may start at once, and `if not exists` is no lock: the loser of that race finds the table there. */
-async function makePositions(pool: pg.Pool): Promise<void> {
-  const { rows } = await pool.query<{ found: string | null }>(
+async function makePositions(database: Database): Promise<void> {
+  const [found] = await database.query<{ found: string | null }>(
     `select to_regclass('millrace_positions')::text as found`,
+    [],
   );
-  if (rows[0]!.found !== null) return;
+  if (found!.found !== null) return;
   try {
-    await pool.query(createPositions);
+    await database.query(createPositions, []);
   } catch (error) {
-    const { code } = error as { readonly code?: unknown };
+    const { code } = ((error as Error).cause ?? {}) as { readonly code?: unknown };
     if (code !== '23505' && code !== '42P07' && code !== '42710') throw error;
   }
-}
-
-/** Says by class whether it is worth trying again. Errors of ours stay as they are. */
-function told(error: unknown, sink: string, context: Readonly<Record<string, unknown>>): unknown {
-  if (error instanceof SinkFencedError || error instanceof SinkPositionLostError || error instanceof SinkBusyError) {
-    return error;
-  }
-  if (error instanceof SinkRefusedError) return error;
-  const { code } = error as { readonly code?: unknown };
-  // By SQLSTATE class: a connection (08), a rolled-back transaction (40), resources (53), an operator (57: restart, timeout).
-  const sqlState = typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
-  if (sqlState === undefined || /^(08|40|53|57)/.test(sqlState)) return new SinkBusyError({ retryAfterMs: 500 });
-  const reason = error instanceof Error ? error.message : String(error);
-  return new SinkRefusedError(sink, `PostgreSQL says: ${reason} (${sqlState})`, context, error);
 }

@@ -42,7 +42,7 @@ export function rowsOf<K, V>(
       if (offsetColumn !== undefined) row[offsetColumn] = record.offset;
       columns = checkedColumns(mapping, record, row, columns);
     }
-    const id = JSON.stringify(mapping.key.map((name) => row[name]));
+    const id = JSON.stringify(mapping.key.map((name) => textOf(row[name])));
     last.delete(id);
     last.set(id, { row, isDelete: mapped === null });
   }
@@ -52,6 +52,11 @@ export function rowsOf<K, V>(
     upserts: rows.filter(({ isDelete }) => !isDelete).map(({ row }) => row),
     deletes: rows.filter(({ isDelete }) => isDelete).map(({ row }) => row),
   };
+}
+
+/** A deletion has the record's key, `'1'`, where a row may have the number: PostgreSQL reads both as one. */
+function textOf(column: unknown): string {
+  return typeof column === 'string' ? column : JSON.stringify(column);
 }
 
 function checkedColumns<K, V>(

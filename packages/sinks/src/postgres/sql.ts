@@ -28,15 +28,15 @@ interface Target {
  * Rows and position in one statement, so in one transaction and one round trip; and no owner that is stopped at a bad moment
  * leaves a transaction open, whose lock on the position would keep its successor out.
  *
- * $1 to $5 as in `claimPosition`, $6 first and $7 next offset, $8 rows to write, $9 rows to delete, both as JSON. Answers 0 if the
- * position was not moved, and then nothing was written. Types are the table's own: JSON is read by `json_populate_recordset`.
+ * $1 to $5 as in `claimPosition`, $6 first and $7 next offset, $8 rows to write, $9 rows to delete, both as JSON, $10 what the owner
+ * has written. Answers 0 if the position was not moved, and then nothing was written. Types are the table's own: JSON is read by `json_populate_recordset`.
  */
 export function writeStatement({ table, key }: Target, columns: readonly string[]): string {
   const target = quoted(table);
   const names = columns.map(quoted).join(', ');
   return `with moved as (
     update millrace_positions set next_offset = $7
-    where (application, sink, topic, partition) = ($1, $2, $3, $4) and epoch = $5 and next_offset <= $6
+    where (application, sink, topic, partition) = ($1, $2, $3, $4) and epoch = $5 and next_offset between $10 and $6
     returning 1
   ), deleted as (
     delete from ${target} as t using json_populate_recordset(null::${target}, $9::json) as d

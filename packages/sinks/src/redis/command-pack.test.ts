@@ -12,6 +12,7 @@ it('packs commands by source offset, as the MessagePack specification writes the
     ordinal: 0,
   });
   const packed = packCommands(
+    'sink',
     [recordOf(5, [['SET', 'k', Uint8Array.of(0, 255)]]), recordOf(5, [['INCRBY', 'é', 1.5]]), recordOf(9, [])],
     (commands) => commands,
   );

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isMillraceError } from '@millrace/platform';
 import {
   SinkBusyError,
   type Sink,
@@ -9,6 +10,7 @@ import {
 } from '@millrace/streams';
 import { Redis } from 'ioredis';
 import { SinkFencedError, SinkPositionLostError, SinkRefusedError } from '../errors.ts';
+import { unlessAborted } from '../unless-aborted.ts';
 import { packCommands, type RedisCommand } from './command-pack.ts';
 
 export interface RedisSinkOptions<K, V> {
@@ -31,7 +33,8 @@ return {'claimed', stored[2] or '0'}
 `);
 
 /**
- * KEYS position; ARGV epoch, next offset after this, commands. A script is no transaction: what ran before an error stays. So an
+ * KEYS position; ARGV epoch, next offset after this, commands, what the owner has written: a target that stands before it has gone
+ * back. A script is no transaction: what ran before an error stays. So an
  * error leaves the position at the record that failed, with the number of its commands that ran, and whoever sends the batch again
  * goes on from there. (Out of memory is refused at the first write, with nothing done.)
  */
@@ -40,6 +43,7 @@ local stored = redis.call('HMGET', KEYS[1], 'epoch', 'next', 'done')
 if not stored[1] or not stored[2] then return {'lost'} end
 if tonumber(stored[1]) ~= tonumber(ARGV[1]) then return {'fenced', stored[1]} end
 local position, done = tonumber(stored[2]), tonumber(stored[3] or '0')
+if position < tonumber(ARGV[4]) then return {'lost'} end
 if position >= tonumber(ARGV[2]) then return {'replay'} end
 local records = cmsgpack.unpack(ARGV[3])
 for i = 1, #records, 2 do
@@ -78,6 +82,8 @@ class RedisSinkWriter<K, V> implements SinkWriter<K, V> {
   readonly #name: string;
   readonly #task: SinkTask;
   readonly #positionKey: string;
+  #writtenOffset: number;
+  readonly #abort: () => void;
 
   private constructor(
     redis: Redis,
@@ -86,6 +92,7 @@ class RedisSinkWriter<K, V> implements SinkWriter<K, V> {
     task: SinkTask,
     positionKey: string,
     nextOffset: number,
+    abort: () => void,
   ) {
     this.#redis = redis;
     this.#commands = options.commands;
@@ -93,26 +100,32 @@ class RedisSinkWriter<K, V> implements SinkWriter<K, V> {
     this.#task = task;
     this.#positionKey = positionKey;
     this.nextOffset = nextOffset;
+    this.#writtenOffset = nextOffset;
+    this.#abort = abort;
   }
 
   static async open<K, V>(options: RedisSinkOptions<K, V>, name: string, task: SinkTask): Promise<SinkWriter<K, V>> {
     const { applicationId, topic, partition, epoch } = task;
     const positionKey = `${options.prefix ?? 'millrace'}:{${applicationId}/${name}/${topic}/${partition}}:position`;
-    // Commands wait for a lost connection and are sent again: the scripts may run twice.
-    const redis = new Redis(options.url, { maxRetriesPerRequest: null, lazyConnect: true });
+    // Commands wait for a lost connection and are sent again: the scripts may run twice. A primary that was demoted is left.
+    const redis = new Redis(options.url, {
+      maxRetriesPerRequest: null,
+      lazyConnect: true,
+      reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+    });
     redis.on('error', () => undefined); // attempts go on; without a listener ioredis would throw
     const abort = (): void => redis.disconnect();
     task.signal.addEventListener('abort', abort, { once: true });
     try {
       task.signal.throwIfAborted();
-      const [verdict, stored] = await runScript(redis, claimScript, positionKey, [epoch]);
+      const claiming = runScript(redis, claimScript, positionKey, [epoch]);
+      const [verdict, stored] = await unlessAborted(task.signal, claiming);
       if (verdict === 'fenced') throw new SinkFencedError(name, topic, partition, epoch, Number(stored));
-      return new RedisSinkWriter(redis, options, name, task, positionKey, Number(stored));
+      return new RedisSinkWriter(redis, options, name, task, positionKey, Number(stored), abort);
     } catch (error) {
-      redis.disconnect();
-      throw error;
-    } finally {
       task.signal.removeEventListener('abort', abort);
+      redis.disconnect();
+      throw task.signal.aborted ? task.signal.reason : told(error, name, {});
     }
   }
 
@@ -124,20 +137,21 @@ class RedisSinkWriter<K, V> implements SinkWriter<K, V> {
       while (until < records.length && records[until]!.offset === records[until - 1]!.offset) until++;
       const nextOffset = until === records.length ? batch.lastOffset + 1 : records[until]!.offset;
       await this.#writePiece(records.slice(from, until), nextOffset);
+      this.#writtenOffset = Math.max(this.#writtenOffset, nextOffset);
       from = until;
     }
   }
 
   async #writePiece(records: readonly SinkRecord<K, V>[], nextOffset: number): Promise<void> {
     const { topic, partition, epoch } = this.#task;
-    const packed = packCommands(records, this.#commands);
+    const packed = packCommands(this.#name, records, this.#commands);
+    const args = [epoch, nextOffset, packed, this.#writtenOffset];
     let reply: readonly string[];
     try {
-      reply = await runScript(this.#redis, writeScript, this.#positionKey, [epoch, nextOffset, packed]);
+      const writing = runScript(this.#redis, writeScript, this.#positionKey, args);
+      reply = await unlessAborted(this.#task.signal, writing);
     } catch (error) {
-      if (error instanceof Error && passing.test(error.message)) throw new SinkBusyError({ retryAfterMs: 250 });
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new SinkRefusedError(this.#name, `Redis says: ${reason}`, { nextOffset }, error);
+      throw this.#task.signal.aborted ? this.#task.signal.reason : told(error, this.#name, { nextOffset });
     }
     const [verdict, detail, command, reason] = reply;
     if (verdict === 'fenced') throw new SinkFencedError(this.#name, topic, partition, epoch, Number(detail));
@@ -156,13 +170,23 @@ class RedisSinkWriter<K, V> implements SinkWriter<K, V> {
   }
 
   close(): Promise<void> {
+    this.#task.signal.removeEventListener('abort', this.#abort);
     this.#redis.disconnect();
     return Promise.resolve();
   }
 }
 
 const maxRecords = 5000;
-const passing = /^(OOM|BUSY|LOADING|TRYAGAIN|MASTERDOWN|CLUSTERDOWN|READONLY|NOREPLICAS)\b/;
+const passing = /^(OOM|BUSY|LOADING|TRYAGAIN|MASTERDOWN|CLUSTERDOWN|READONLY|NOREPLICAS|MISCONF)\b/;
+
+/** Says whether it is worth trying again. */
+function told(error: unknown, sink: string, context: Readonly<Record<string, unknown>>): unknown {
+  if (isMillraceError(error)) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return passing.test(reason)
+    ? new SinkBusyError({ retryAfterMs: 250 })
+    : new SinkRefusedError(sink, `Redis says: ${reason}`, context, error);
+}
 
 async function runScript(
   redis: Redis,

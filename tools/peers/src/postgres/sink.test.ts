@@ -136,6 +136,48 @@ describe.runIf(available('postgres'))('the PostgreSQL sink', () => {
     expect(await rowsOf('replays_writes')).toEqual([0, 1, 2].map((n) => ({ id: 'a', n })));
   });
 
+  it('takes a key for the same whether its column is told as text or as a number', async () => {
+    await pool.query('create table numbered (id bigint primary key, n int)');
+    const row = (n: number | null, id: string) => (n === null ? null : { id: Number(id), n });
+    const writer = await postgres(options('numbered', { row })).open(taskOf(1));
+    await writer.write(
+      batchOf<number | null>(0, 3, [
+        [0, '1', 1],
+        [1, '1', null],
+        [2, '2', 1],
+        [3, '2', 2],
+      ]),
+    );
+    await writer.close();
+    expect(await rowsOf('numbered')).toEqual([{ id: '2', n: 2 }]);
+  });
+
+  it('does not go on where its target has gone back, as a database restored from a backup', async () => {
+    await pool.query('create table restored (id text primary key, n int)');
+    const writer = await postgres(options('restored')).open(taskOf(1));
+    await writer.write(batchOf<number | null>(0, 4, [[0, 'a', 1]]));
+    await pool.query(`update millrace_positions set next_offset = 3 where sink = 'restored'`);
+    await expect(writer.write(batchOf<number | null>(5, 5, [[5, 'b', 2]]))).rejects.toMatchObject({
+      code: 'SINK_POSITION_LOST',
+    });
+    expect(await rowsOf('restored')).toEqual([{ id: 'a', n: 1 }]);
+    await writer.close();
+  });
+
+  it('stops waiting for the server when its partition is taken away, and closes', async () => {
+    await pool.query('create table taken (id text primary key, n int)');
+    const partition = new AbortController();
+    const writer = await postgres(options('taken')).open(taskOf(1, { signal: partition.signal }));
+    const locked = await pool.connect();
+    await locked.query('begin; lock table taken');
+    const written = writer.write(batchOf<number | null>(0, 0, [[0, 'a', 1]]));
+    partition.abort(new Error('taken away'));
+    await expect(written).rejects.toThrow('taken away');
+    await writer.close();
+    await locked.query('rollback');
+    locked.release();
+  });
+
   it('refuses an owner that was replaced, to write and to open', async () => {
     await pool.query('create table fenced (id text primary key, n int)');
     const zombie = await postgres(options('fenced')).open(taskOf(4));

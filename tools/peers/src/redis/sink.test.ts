@@ -3,7 +3,7 @@ import { redisSink } from '@millrace/sinks/redis';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { available } from '../services/availability.ts';
-import { startRedis, type RedisServer } from '../services/redis.ts';
+import { breakSaving, startRedis, type RedisServer } from '../services/redis.ts';
 import { startTcpProxy } from '../services/tcp-proxy.ts';
 import { batchOf, feedThroughFaults, taskOf } from '../sinks/sink-fixture.ts';
 
@@ -130,6 +130,85 @@ describe.runIf(available('redis'))('the Redis sink', () => {
     expect(await redis.get('refusal:sum')).toBe('7');
     expect(await redis.hgetall('refusal:b')).toEqual({ n: '2' });
     await writer.close();
+  });
+
+  it('refuses a command of more parts than a script can call, and does nothing of its batch', async () => {
+    const sink = redisSink<string, number>({
+      url: server.url,
+      name: 'wide',
+      commands: (n, key) => [
+        ['INCR', 'wide:count'],
+        ['RPUSH', `wide:${key}`, ...Array.from({ length: n }, (_, i) => i)],
+      ],
+    });
+    const writer = await sink.open(taskOf(1));
+    await writer.write(batchOf(0, 0, [[0, 'a', 7997]]));
+    expect(await redis.llen('wide:a')).toBe(7997);
+    const batch = batchOf(1, 2, [
+      [1, 'b', 1],
+      [2, 'c', 7998],
+    ]);
+    await expect(writer.write(batch)).rejects.toMatchObject({
+      code: 'SINK_REFUSED',
+      message: expect.stringContaining('of 8000 parts'),
+      context: { offset: 2 },
+    });
+    expect(await redis.get('wide:count')).toBe('1');
+    await writer.close();
+  });
+
+  it('does not go on where its target has gone back, as after a failover to a replica that lags', async () => {
+    const writer = await counter('went-back').open(taskOf(1));
+    await writer.write(batchOf(0, 4, [[0, 'a', 1]]));
+    await redis.hset('millrace:{app/went-back/orders/0}:position', 'next', 3);
+    await expect(writer.write(batchOf(5, 5, [[5, 'a', 2]]))).rejects.toMatchObject({ code: 'SINK_POSITION_LOST' });
+    expect(await redis.get('went-back:a')).toBe('1');
+    await writer.close();
+  });
+
+  it('is busy, and has done nothing, while Redis cannot save', async () => {
+    await using own = await startRedis({ save: '3600 1', dbfilename: 'dump.rdb' });
+    const direct = new Redis(own.url);
+    const writer = await counter('misconf', own.url).open(taskOf(1));
+    await breakSaving(direct);
+    await expect(writer.write(batchOf(0, 0, [[0, 'a', 1]]))).rejects.toMatchObject({ code: 'SINK_BUSY' });
+    await expect(counter('misconf', own.url).open(taskOf(2))).rejects.toMatchObject({ code: 'SINK_BUSY' });
+    await direct.config('SET', 'stop-writes-on-bgsave-error', 'no');
+    await writer.write(batchOf(0, 0, [[0, 'a', 1]]));
+    expect(await direct.get('misconf:a')).toBe('1');
+    await writer.close();
+    direct.disconnect();
+  });
+
+  it('leaves a primary that was demoted, and writes to whoever answers at its address', async () => {
+    await using own = await startRedis();
+    await using proxy = await startTcpProxy(own.port);
+    const direct = new Redis(own.url);
+    const writer = await counter('demoted', `redis://127.0.0.1:${proxy.port}`).open(taskOf(1));
+    const clients = async (): Promise<number> =>
+      (await direct.info('stats')).match(/total_connections_received:(\d+)/)![1] as never;
+    const before = Number(await clients());
+    await direct.replicaof('127.0.0.1', 1);
+    const written = writer.write(batchOf(0, 0, [[0, 'a', 1]]));
+    while (Number(await clients()) === before) await direct.ping();
+    await direct.replicaof('NO', 'ONE');
+    await written.catch((error: unknown) => expect(error).toMatchObject({ code: 'SINK_BUSY' }));
+    await writer.write(batchOf(0, 0, [[0, 'a', 1]]));
+    expect(await direct.get('demoted:a')).toBe('1');
+    await writer.close();
+    direct.disconnect();
+  });
+
+  it('stops waiting for Redis when its partition is taken away', async () => {
+    await using own = await startRedis();
+    const partition = new AbortController();
+    const writer = await counter('taken', own.url).open(taskOf(1, { signal: partition.signal }));
+    own.freeze();
+    const written = writer.write(batchOf(0, 0, [[0, 'a', 1]]));
+    partition.abort(new Error('taken away'));
+    await expect(written).rejects.toThrow('taken away');
+    await writer.close();
+    own.resume();
   });
 
   it('is busy, and has done nothing, while Redis is out of memory', async () => {
