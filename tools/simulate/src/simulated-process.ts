@@ -13,17 +13,28 @@ import type {
 } from '@millrace/platform';
 import { FileSystemError } from '@millrace/platform';
 
+export class Killed extends Error {
+  constructor() {
+    super('the process was killed (simulated)');
+  }
+}
+
 /**
  * A process in the simulation: what it sees of the world stops when it is killed. Its timers never fire again, its promises of
  * the disk never settle, its connections break, and what it still tries to write is refused. (Its objects live on, as garbage.)
  */
 export class SimulatedProcess {
   readonly platform: Platform;
+  /** Rejects when it is killed. @throws `Killed` */
+  readonly killed: Promise<never>;
+  #rejectKilled!: (error: Killed) => void;
   #isAlive = true;
   readonly #connections: Set<Connection> = new Set();
   readonly #listeners: Set<NetworkListener> = new Set();
 
   constructor(world: Platform) {
+    this.killed = new Promise((_, reject) => void (this.#rejectKilled = reject));
+    this.killed.catch(() => undefined); // who waits for it is told; nobody has to
     this.platform = {
       clock: this.#clock(world.clock),
       random: world.random,
@@ -39,8 +50,9 @@ export class SimulatedProcess {
   /** `kill -9`. The peers of its connections see them break. */
   kill(): void {
     this.#isAlive = false;
+    this.#rejectKilled(new Killed());
     for (const listener of this.#listeners) void listener.close();
-    for (const connection of this.#connections) connection.destroy(new Error('the process was killed (simulated)'));
+    for (const connection of this.#connections) connection.destroy(new Killed());
   }
 
   #clock(clock: Clock): Clock {
