@@ -79,12 +79,12 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
     const given = options.platform ?? nodePlatform();
     const platform = options.data === 'memory' ? { ...given, files: memoryFileSystem(() => given.clock.now()) } : given;
     const path = options.data === 'memory' ? memoryDirectory : options.data;
-    // Loading a module is real work, which a simulated world would not wait for.
-    if (options.platform === undefined) await prepareDecompression();
+    // Loading a module is real work, which a simulated world would not wait for. Recovery looks into no batch, so it need not wait.
+    const prepared = options.platform === undefined ? prepareDecompression() : Promise.resolve();
     const directory = await DataDirectory.open(path, platform.files);
     const broker = new Broker({ platform, options, config, directory });
     try {
-      await broker.#start();
+      await broker.#start(prepared);
     } catch (error) {
       await broker.#giveUp();
       throw error;
@@ -92,9 +92,10 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
     return broker;
   }
 
-  async #start(): Promise<void> {
+  async #start(prepared: Promise<void>): Promise<void> {
     const { listen = [], signal } = this.#options;
     this.#core = await this.#openCore(this.#platform.files, this.#directory.closedCleanlyAt);
+    await prepared;
     const addresses: HostAndPort[] = [];
     for (const listener of [listen].flat() as readonly Listener[]) {
       const { port, host = '127.0.0.1', advertised, tls } = listener;

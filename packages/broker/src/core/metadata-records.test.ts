@@ -86,3 +86,13 @@ it('skips fields of later versions, and gives nothing for subjects of later vers
   expect(decodeMetadataKey(unknown)).toBeUndefined();
   expect(decodeMetadataValue(unknown)).toBeUndefined();
 });
+
+it('refuses a record that ends within a field, wherever it was cut', () => {
+  const [value] = values[1]!;
+  const whole = encodeMetadataValue(value);
+  for (let byteLength = 1; byteLength < whole.length; byteLength++) {
+    expect(() => decodeMetadataValue(whole.subarray(0, byteLength)), `${byteLength} bytes`).toThrow(
+      expect.objectContaining({ code: 'CORRUPT_LOG' }),
+    );
+  }
+});

@@ -1,8 +1,8 @@
-import protobuf from 'protobufjs/minimal.js';
+import { fieldsOf, messageField, textField, textOf, varintField } from './protobuf-wire.ts';
 
 /**
- * The records of `__cluster_metadata-0`, as `cluster-metadata.proto` has them. Coded by hand on protobufjs's reader and writer: the
- * reflection that would do it from the `.proto` costs the start of every broker more than all else (a test compares the two).
+ * The records of `__cluster_metadata-0`, as `cluster-metadata.proto` has them (a test compares the two). Coded by hand: what would do it
+ * from the `.proto` costs the start of every broker more than all else.
  */
 export type MetadataKey =
   | { readonly subject: 'cluster' }
@@ -22,125 +22,93 @@ export type MetadataValue =
 
 export type TopicValue = Extract<MetadataValue, { readonly subject: 'topic' }>;
 
-const varint = 0;
-const lengthDelimited = 2;
-const tag = (field: number, wireType: number): number => (field << 3) | wireType;
-
 /** The same subject is always the same bytes: compaction compares them. */
 export function encodeMetadataKey(key: MetadataKey): Uint8Array {
-  const writer = protobuf.Writer.create();
   switch (key.subject) {
     case 'cluster':
-      return writer.uint32(tag(1, varint)).bool(true).finish();
+      return varintField(1, true);
     case 'topic':
-      return writer.uint32(tag(2, lengthDelimited)).string(key.topicId).finish();
+      return textField(2, key.topicId);
     case 'producerIds':
-      return writer.uint32(tag(3, varint)).bool(true).finish();
+      return varintField(3, true);
   }
 }
 
 /** undefined: a subject of a later version. */
 export function decodeMetadataKey(bytes: Uint8Array): MetadataKey | undefined {
-  const reader = protobuf.Reader.create(bytes);
   let key: MetadataKey | undefined;
-  while (reader.pos < reader.len) {
-    const next = reader.uint32();
-    if (next === tag(1, varint) && reader.bool()) key = { subject: 'cluster' };
-    else if (next === tag(2, lengthDelimited)) key = { subject: 'topic', topicId: reader.string() };
-    else if (next === tag(3, varint) && reader.bool()) key = { subject: 'producerIds' };
-    else if (next !== tag(1, varint) && next !== tag(3, varint)) reader.skipType(next & 7);
+  for (const { number, value } of fieldsOf(bytes)) {
+    if (number === 1 && value === 1) key = { subject: 'cluster' };
+    else if (number === 2) key = { subject: 'topic', topicId: textOf(value) };
+    else if (number === 3 && value === 1) key = { subject: 'producerIds' };
   }
   return key;
 }
 
 export function encodeMetadataValue(value: MetadataValue): Uint8Array {
-  const writer = protobuf.Writer.create();
   switch (value.subject) {
     case 'cluster':
-      writer.uint32(tag(1, lengthDelimited)).fork();
-      writer.uint32(tag(1, lengthDelimited)).string(value.clusterId);
-      writer.uint32(tag(2, varint)).uint64(value.brokerEpoch);
-      break;
+      return messageField(1, [textField(1, value.clusterId), varintField(2, value.brokerEpoch)]);
     case 'topic':
-      writer.uint32(tag(2, lengthDelimited)).fork();
-      writer.uint32(tag(1, lengthDelimited)).string(value.name);
-      writer.uint32(tag(2, varint)).uint32(value.partitionCount);
-      for (const [name, text] of value.configs) {
-        writer.uint32(tag(3, lengthDelimited)).fork();
-        writer.uint32(tag(1, lengthDelimited)).string(name);
-        writer.uint32(tag(2, lengthDelimited)).string(text);
-        writer.ldelim();
-      }
-      if (value.isDeleting) writer.uint32(tag(4, varint)).bool(true);
-      break;
+      return messageField(2, [
+        textField(1, value.name),
+        varintField(2, value.partitionCount),
+        ...Array.from(value.configs, ([name, text]) => messageField(3, [textField(1, name), textField(2, text)])),
+        ...(value.isDeleting ? [varintField(4, true)] : []),
+      ]);
     case 'producerIds':
-      writer.uint32(tag(3, lengthDelimited)).fork();
-      writer.uint32(tag(1, varint)).uint64(value.nextProducerId);
-      break;
+      return messageField(3, [varintField(1, value.nextProducerId)]);
   }
-  return writer.ldelim().finish();
 }
 
 /** undefined: a state of a later version. */
 export function decodeMetadataValue(bytes: Uint8Array): MetadataValue | undefined {
-  const reader = protobuf.Reader.create(bytes);
-  let value: MetadataValue | undefined;
-  while (reader.pos < reader.len) {
-    const next = reader.uint32();
-    if (next === tag(1, lengthDelimited)) value = decodeCluster(reader, reader.uint32() + reader.pos);
-    else if (next === tag(2, lengthDelimited)) value = decodeTopic(reader, reader.uint32() + reader.pos);
-    else if (next === tag(3, lengthDelimited)) value = decodeProducerIds(reader, reader.uint32() + reader.pos);
-    else reader.skipType(next & 7);
+  let decoded: MetadataValue | undefined;
+  for (const { number, value } of fieldsOf(bytes)) {
+    if (typeof value === 'number') continue; // of a later version
+    if (number === 1) decoded = decodeCluster(value);
+    else if (number === 2) decoded = decodeTopic(value);
+    else if (number === 3) decoded = decodeProducerIds(value);
   }
-  return value;
+  return decoded;
 }
 
-function decodeCluster(reader: protobuf.Reader, end: number): MetadataValue {
+function decodeCluster(bytes: Uint8Array): MetadataValue {
   let clusterId = '';
   let brokerEpoch = 0;
-  while (reader.pos < end) {
-    const next = reader.uint32();
-    if (next === tag(1, lengthDelimited)) clusterId = reader.string();
-    else if (next === tag(2, varint)) brokerEpoch = Number(reader.uint64());
-    else reader.skipType(next & 7);
+  for (const { number, value } of fieldsOf(bytes)) {
+    if (number === 1) clusterId = textOf(value);
+    else if (number === 2) brokerEpoch = Number(value);
   }
   return { subject: 'cluster', clusterId, brokerEpoch };
 }
 
-function decodeTopic(reader: protobuf.Reader, end: number): MetadataValue {
+function decodeTopic(bytes: Uint8Array): MetadataValue {
   let name = '';
   let partitionCount = 0;
   const configs = new Map<string, string>();
   let isDeleting = false;
-  while (reader.pos < end) {
-    const next = reader.uint32();
-    if (next === tag(1, lengthDelimited)) name = reader.string();
-    else if (next === tag(2, varint)) partitionCount = reader.uint32();
-    else if (next === tag(3, lengthDelimited)) decodeConfig(reader, reader.uint32() + reader.pos, configs);
-    else if (next === tag(4, varint)) isDeleting = reader.bool();
-    else reader.skipType(next & 7);
+  for (const { number, value } of fieldsOf(bytes)) {
+    if (number === 1) name = textOf(value);
+    else if (number === 2) partitionCount = Number(value);
+    else if (number === 3 && typeof value !== 'number') configs.set(...decodeConfig(value));
+    else if (number === 4) isDeleting = value === 1;
   }
   return { subject: 'topic', name, partitionCount, configs, isDeleting };
 }
 
-function decodeConfig(reader: protobuf.Reader, end: number, into: Map<string, string>): void {
+function decodeConfig(bytes: Uint8Array): [name: string, text: string] {
   let name = '';
   let text = '';
-  while (reader.pos < end) {
-    const next = reader.uint32();
-    if (next === tag(1, lengthDelimited)) name = reader.string();
-    else if (next === tag(2, lengthDelimited)) text = reader.string();
-    else reader.skipType(next & 7);
+  for (const { number, value } of fieldsOf(bytes)) {
+    if (number === 1) name = textOf(value);
+    else if (number === 2) text = textOf(value);
   }
-  into.set(name, text);
+  return [name, text];
 }
 
-function decodeProducerIds(reader: protobuf.Reader, end: number): MetadataValue {
+function decodeProducerIds(bytes: Uint8Array): MetadataValue {
   let nextProducerId = 0;
-  while (reader.pos < end) {
-    const next = reader.uint32();
-    if (next === tag(1, varint)) nextProducerId = Number(reader.uint64());
-    else reader.skipType(next & 7);
-  }
+  for (const { number, value } of fieldsOf(bytes)) if (number === 1) nextProducerId = Number(value);
   return { subject: 'producerIds', nextProducerId };
 }
