@@ -100,9 +100,12 @@ export class MessageTooLargeError extends MillraceError {
 /** A record was not acknowledged within `deliveryTimeoutMs`. It may or may not have been written. */
 export class DeliveryTimeoutError extends MillraceError {
   readonly code = 'DELIVERY_TIMEOUT';
-  constructor(topic: string, partition: number, deliveryTimeoutMs: number, cause?: unknown) {
+  /** @param partition undefined: the records did not even find room in the buffer */
+  constructor(topic: string, partition: number | undefined, deliveryTimeoutMs: number, cause?: unknown) {
     super(
-      `Records for ${topic}-${partition} were not acknowledged within ${deliveryTimeoutMs} ms; whether they were written is unknown. Check the broker, or raise deliveryTimeoutMs.`,
+      partition === undefined
+        ? `Records for ${topic} found no room within ${deliveryTimeoutMs} ms, since what was sent before them is not acknowledged; they were not written. Check the broker, or raise bufferMemoryBytes or deliveryTimeoutMs.`
+        : `Records for ${topic}-${partition} were not acknowledged within ${deliveryTimeoutMs} ms; whether they were written is unknown. Check the broker, or raise deliveryTimeoutMs.`,
       { context: { topic, partition, deliveryTimeoutMs }, cause },
     );
   }

@@ -6,6 +6,7 @@ import type {
   TopicPartitionId,
   TopicPartitionOffset,
 } from '../bytes/types.ts';
+import { checkPositive } from '../check-options.ts';
 import {
   ClosedError,
   CommitFailedError,
@@ -44,6 +45,14 @@ export class EngineBytesConsumer implements BytesConsumer {
   #failure: Error | undefined;
 
   constructor(cluster: ClusterClient, options: BytesConsumerOptions) {
+    checkPositive(options, [
+      'sessionTimeoutMs',
+      'rebalanceTimeoutMs',
+      'heartbeatIntervalMs',
+      'fetchMaxBytes',
+      'maxPartitionFetchBytes',
+      'maxBufferedBytes',
+    ]);
     this.#cluster = cluster;
     this.#options = options;
     this.#fetcher = new Fetcher(cluster, {

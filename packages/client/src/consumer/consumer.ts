@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { isMillraceError } from '@millrace/platform';
 import type { GroupMetadata, TopicPartitionId, TopicPartitionOffset } from '../bytes/types.ts';
+import { checkPositive } from '../check-options.ts';
 import { CommitFailedError } from '../errors.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
 import type { Position, TopicPartition } from '../positions.ts';
@@ -72,6 +73,7 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
   #closed: Promise<void> | undefined;
 
   constructor(cluster: ClusterClient, options: ConsumerOptions<readonly AnyTopic[]>) {
+    checkPositive(options, ['autoCommitIntervalMs', 'maxBufferedRecords']);
     this.#cluster = cluster;
     this.#options = options;
     this.#maxBufferedRecords = options.maxBufferedRecords ?? 10_000;

@@ -3,6 +3,7 @@ import { errorCodes, apis, type InProcessEndpoint } from '@millrace/protocol';
 import { setMaxListeners } from 'node:events';
 import type { ConnectionOptions } from 'node:tls';
 import type { ClientOptions, Cluster, SaslOptions } from '../cluster-options.ts';
+import { checkPositive } from '../check-options.ts';
 import { BrokerNotAvailableError, ClosedError, NodeNotAvailableError, UnknownTopicError } from '../errors.ts';
 import { isRetriableErrorNumber, KafkaError } from '../kafka-error.ts';
 import { formatAddress, parseAddresses, type Address } from './addresses.ts';
@@ -33,6 +34,7 @@ export class ClusterClient {
   #nextRefresh: Promise<void> | undefined;
 
   constructor(cluster: Cluster, options: ClientOptions) {
+    checkPositive(options, ['requestTimeoutMs', 'metadataMaxAgeMs', 'maxResponseBytes']);
     this.platform = options.platform ?? nodePlatform();
     this.clientId = options.clientId ?? 'millrace';
     this.requestTimeoutMs = options.requestTimeoutMs ?? 30_000;

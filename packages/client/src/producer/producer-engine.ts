@@ -1,4 +1,5 @@
 import type { HeaderEntry } from '@millrace/protocol';
+import { checkPositive } from '../check-options.ts';
 import { ClosedError, InvalidOptionError } from '../errors.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
 import type { ProducerOptions } from '../producer-options.ts';
@@ -128,10 +129,7 @@ function checkOptions(options: ProducerOptions): void {
   if (options.enableIdempotence === true && options.acks !== undefined && options.acks !== 'all') {
     throw new InvalidOptionError('acks', options.acks, "with enableIdempotence it must be 'all'.");
   }
-  for (const name of ['batchSizeBytes', 'bufferMemoryBytes', 'deliveryTimeoutMs'] as const) {
-    const value = options[name];
-    if (value !== undefined && !(value > 0)) throw new InvalidOptionError(name, value, 'it must be above 0.');
-  }
+  checkPositive(options, ['batchSizeBytes', 'bufferMemoryBytes', 'deliveryTimeoutMs']);
   if (options.lingerMs !== undefined && !(options.lingerMs >= 0)) {
     throw new InvalidOptionError('lingerMs', options.lingerMs, 'it must be 0 or above.');
   }

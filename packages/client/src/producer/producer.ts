@@ -7,6 +7,7 @@ import type { Position } from '../positions.ts';
 import type { ProducerOptions, TransactionalProducerOptions } from '../producer-options.ts';
 import type { OutgoingRecord } from '../records.ts';
 import { EngineBytesProducer, EngineBytesTransactionalProducer } from './bytes-producer.ts';
+import { withTimeout } from './producer-engine.ts';
 import { RecordSender } from './record-sender.ts';
 import { sendFrom, type RecordSource, type SendFromOptions, type SendFromResult } from './send-from.ts';
 import type { TopicPartitionOffset } from '../bytes/types.ts';
@@ -59,6 +60,7 @@ export interface Transaction extends Sender {
 export class ClientProducer implements Producer {
   readonly #bytes: EngineBytesProducer;
   readonly #sender: RecordSender;
+  #closed: Promise<void> | undefined;
 
   constructor(cluster: ClusterClient, options: ProducerOptions) {
     this.#bytes = new EngineBytesProducer(cluster, options);
@@ -92,11 +94,21 @@ export class ClientProducer implements Producer {
   }
 
   close(): Promise<void> {
-    return this.#bytes.close();
+    this.#closed ??= this.#close();
+    return this.#closed;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { engine } = this.#bytes;
+    const { clock } = engine.cluster.platform;
+    const byMs = clock.monotonic() + engine.cluster.requestTimeoutMs;
+    this.#sender.close();
+    await withTimeout(engine.cluster, this.#sender.admitted(), engine.cluster.requestTimeoutMs);
+    await engine.close(Math.max(0, byMs - clock.monotonic()));
   }
 }
 

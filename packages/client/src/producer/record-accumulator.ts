@@ -39,6 +39,10 @@ export class RecordAccumulator {
     return this.#bufferedBytes >= this.#options.bufferMemoryBytes;
   }
 
+  get deliveryTimeoutMs(): number {
+    return this.#options.deliveryTimeoutMs;
+  }
+
   /** Resolves when there is room again: half of the buffer, so that a full one is not woken for each batch. */
   drained(): Promise<void> {
     if (!this.isFull) return Promise.resolve();

@@ -1,10 +1,10 @@
 import type { TopicSink } from '@millrace/serde';
-import { InvalidOptionError } from '../errors.ts';
+import { ClosedError, DeliveryTimeoutError, InvalidOptionError } from '../errors.ts';
 import type { Position } from '../positions.ts';
 import type { OutgoingRecord } from '../records.ts';
 import { partitionOf } from './partitioner.ts';
 import type { ProducerBatch } from './producer-batch.ts';
-import type { ProducerEngine } from './producer-engine.ts';
+import { withTimeout, type ProducerEngine } from './producer-engine.ts';
 import { RecordEncoder, type EncodedRecord } from './record-encoder.ts';
 import { SendCall } from './send-call.ts';
 
@@ -24,6 +24,7 @@ export class RecordSender {
   readonly #engine: ProducerEngine;
   readonly #topics = new Map<string, TopicState>();
   readonly #encoders = new WeakMap<object, RecordEncoder<never, never>>();
+  #isClosed = false;
 
   constructor(engine: ProducerEngine) {
     this.#engine = engine;
@@ -37,6 +38,7 @@ export class RecordSender {
 
   /** Appends all records to the call and seals it; resolves at once if it need not wait for room. */
   add<K, V>(topic: TopicSink<K, V>, records: readonly OutgoingRecord<K, V>[], call: SendCall): void {
+    if (this.#isClosed) return call.seal(new ClosedError('producer'));
     const state = this.#stateOf(topic.name);
     const encoder = this.#encoderOf(topic);
     try {
@@ -46,19 +48,24 @@ export class RecordSender {
       if (encoded !== undefined && known !== undefined) {
         const appended = this.#append(topic.name, state, encoded, 0, known, call);
         if (appended === encoded.length) return call.seal();
-        return this.#inTurn(state, () => this.#appendRest(topic.name, state, encoded, appended, call), call);
+        return this.#inTurn(state, (byMs) => this.#appendRest(topic.name, state, encoded, appended, call, byMs), call);
       }
     } catch (error) {
       return call.seal(error as Error);
     }
     this.#inTurn(
       state,
-      async () => {
+      async (byMs) => {
         const encoded = await encodeAll(encoder, records);
-        await this.#appendRest(topic.name, state, encoded, 0, call);
+        await this.#appendRest(topic.name, state, encoded, 0, call, byMs);
       },
       call,
     );
+  }
+
+  /** Takes no more calls; those that wait go on. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   /** Resolves when no call waits to append. */
@@ -66,9 +73,11 @@ export class RecordSender {
     for (const state of this.#topics.values()) while (state.turn !== undefined) await state.turn;
   }
 
-  #inTurn(state: TopicState, work: () => Promise<void>, call: SendCall): void {
+  #inTurn(state: TopicState, work: (byMs: number) => Promise<void>, call: SendCall): void {
+    const { accumulator, cluster } = this.#engine;
+    const byMs = cluster.platform.clock.monotonic() + accumulator.deliveryTimeoutMs;
     const turn = (state.turn ?? Promise.resolve())
-      .then(work)
+      .then(() => work(byMs))
       .then(
         () => call.seal(),
         (error: Error) => call.seal(error),
@@ -85,10 +94,16 @@ export class RecordSender {
     records: readonly EncodedRecord[],
     from: number,
     call: SendCall,
+    byMs: number,
   ): Promise<void> {
+    const { accumulator, cluster } = this.#engine;
+    const { clock } = cluster.platform;
     const partitionCount = await this.#engine.partitionCount(topic);
     for (let next = from; next < records.length;) {
-      await this.#engine.accumulator.drained();
+      if (accumulator.isFull) {
+        await withTimeout(cluster, accumulator.drained(), Math.max(0, byMs - clock.monotonic()));
+        if (accumulator.isFull) throw new DeliveryTimeoutError(topic, undefined, accumulator.deliveryTimeoutMs);
+      }
       next = this.#append(topic, state, records, next, partitionCount, call);
     }
   }

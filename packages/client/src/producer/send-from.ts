@@ -1,4 +1,5 @@
 import type { TopicSink } from '@millrace/serde';
+import { checkPositive } from '../check-options.ts';
 import { BufferOverflowError } from '../errors.ts';
 import type { OutgoingRecord } from '../records.ts';
 import type { RecordSender } from './record-sender.ts';
@@ -32,13 +33,14 @@ export interface SendFromResult {
 /** Records that are sent together: a promise a group, not one a record. */
 const maxGroupRecords = 500;
 
-/** Sends all that a source yields. Rejects with the first failure, after letting go of the source. */
+/** Sends all that a source yields. Rejects with the first failure, after letting go of the source. @throws `INVALID_CONFIG` */
 export function sendFrom<K, V>(
   sender: RecordSender,
   topic: TopicSink<K, V>,
   source: RecordSource<OutgoingRecord<K, V>>,
   options: SendFromOptions,
 ): Promise<SendFromResult> {
+  checkPositive(options, ['maxBufferedRecords']);
   const feed = new Feed(sender, topic, options);
   return 'subscribe' in source ? push(feed, source, options.signal) : pull(feed, source, options.signal);
 }
