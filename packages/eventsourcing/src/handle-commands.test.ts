@@ -1,9 +1,10 @@
 import type { ConsumerRecord } from '@millrace/client';
-import { json, string, topic } from '@millrace/serde';
+import { json, string, topic, type SerdeContext } from '@millrace/serde';
 import { hours, StreamsBuilder } from '@millrace/streams';
 import { TestDriver, type CommitStep, type TestDriverOptions } from '@millrace/streams/testing';
 import { describe, expect, it } from 'vitest';
 import { account, type Command } from '../examples/bank/account.ts';
+import { decider } from './decider.ts';
 import { handleCommands, type HandleOptions } from './handle-commands.ts';
 import { metadataOf } from './message-metadata.ts';
 import { decodeEvents, replies, type ReplyRecord } from './replies.ts';
@@ -182,6 +183,17 @@ describe('a command id', () => {
     expect(app.send('a', deposit, { 'millrace-id': 'c2' }, 1000 + hours(1) + 2)).toMatchObject({ version: 4 });
   });
 
+  it('that a client chose is never that of a process, though it reads the same', () => {
+    using app = bank();
+    app.send('a', { type: 'open', owner: 'Ada' }, {});
+    app.send('a', deposit, { 'millrace-id': 'p1' });
+    const ofProcess = { 'millrace-id': 'p1', 'millrace-process': 'transfer', 'millrace-process-id': 't1' };
+    const received = app.send('a', { type: 'deposit', cents: 7 }, ofProcess);
+    expect(received).toMatchObject({ status: 'accepted', version: 3 });
+    expect(app.send('a', { type: 'deposit', cents: 7 }, ofProcess)).toEqual(received);
+    expect(app.driver.store(app.state).get('a')?.state).toMatchObject({ cents: 12 });
+  });
+
   it('that nobody gave makes each record a command of its own', () => {
     using app = bank();
     app.send('a', { type: 'open', owner: 'Ada' }, {});
@@ -194,6 +206,37 @@ describe('a command id', () => {
       'account-commands-0-2:0',
     ]);
   });
+});
+
+it('changes nothing where an event cannot be written, and the policy lets the command go', () => {
+  const builder = new StreamsBuilder('counting');
+  const counter = decider({
+    name: 'counter',
+    command: json<{ type: 'add'; n: number }>(),
+    event: json<{ type: 'added'; n: number }>(),
+    state: json<{ sum: number }>(),
+    stateVersion: 1,
+    initialState: () => ({ sum: 0 }),
+    decide: (_, { n }) => [{ type: 'added', n }],
+    evolve: ({ sum }, { n }) => ({ sum: sum + n }),
+  });
+  const { event } = counter;
+  const strict = {
+    ...event,
+    serialize: (value: Parameters<typeof event.serialize>[0], context: SerdeContext) => {
+      if (value.n > 9) throw new RangeError('too many');
+      return event.serialize(value, context);
+    },
+  };
+  const { state } = handleCommands(builder, { ...counter, event: strict }, { onError: 'skip' });
+  using driver = new TestDriver(builder.build());
+  for (const n of [1, 10, 2]) driver.pipeInput(counter.commands, { key: 'x', value: { type: 'add', n } });
+  expect(driver.readFailures()).toHaveLength(1);
+  expect(driver.readValues(counter.events)).toEqual([
+    { type: 'added', n: 1 },
+    { type: 'added', n: 2 },
+  ]);
+  expect(driver.store(state).get('x')).toEqual({ version: 2, state: { sum: 3 } });
 });
 
 const steps: CommitStep[] = ['drain', 'flushSinks', 'flushProducer', 'sendOffsets', 'commit', 'writeStores'];

@@ -27,6 +27,8 @@ interface Envelope<C> {
   readonly command: C;
   /** '' for a command that nobody gave an id: it cannot come again. */
   readonly givenId: string;
+  /** The process manager that sent it; '' for a client's. */
+  readonly process: string;
 }
 
 type Result<C, E> =
@@ -81,7 +83,7 @@ export function handleCommands<C extends Typed, E extends Typed, S, R extends st
     createHash('sha256').update(decider.command.serialize(command, commandContext)).digest('base64url').slice(0, 22);
 
   const handle = (
-    { command, givenId }: Envelope<C>,
+    { command, givenId, process }: Envelope<C>,
     id: string,
     stores: {
       readonly state: KeyValueStore<string, Aggregate<S>>;
@@ -90,7 +92,8 @@ export function handleCommands<C extends Typed, E extends Typed, S, R extends st
     context: RecordContext,
   ): Result<C, E>[] => {
     const hash = givenId === '' ? '' : hashOf(command);
-    const known = givenId === '' ? undefined : stores.ids.get(rememberedKey(id, givenId));
+    const key = rememberedKey(id, givenId, process);
+    const known = givenId === '' ? undefined : stores.ids.get(key);
     if (known !== undefined) {
       const reply = known.hash === hash ? known.reply : ({ status: 'reused', version: known.reply.version } as const);
       return [{ kind: 'reply', reply, command }];
@@ -108,6 +111,8 @@ export function handleCommands<C extends Typed, E extends Typed, S, R extends st
     let reply: ReplyRecord;
     if (decision.status === 'accepted') {
       const { events } = decision;
+      // First what may throw: a policy that lets the command go must find nothing changed.
+      reply = { status: 'accepted', version, events: encodeEvents(decider.event, events) };
       if (events.length > 0) stores.state.put(id, decision.aggregate);
       const correlationId = context.headers.text(headerNames.correlationId) ?? commandId;
       for (const [ordinal, event] of events.entries()) {
@@ -119,7 +124,6 @@ export function handleCommands<C extends Typed, E extends Typed, S, R extends st
         };
         results.push({ kind: 'event', event, headers });
       }
-      reply = { status: 'accepted', version, events: encodeEvents(decider.event, events) };
     } else if (decision.status === 'rejected') {
       const { rejected: code, message } = decision.rejection;
       reply = { status: 'rejected', version, code, ...(message === undefined ? {} : { message }) };
@@ -127,19 +131,23 @@ export function handleCommands<C extends Typed, E extends Typed, S, R extends st
       reply = { status: 'conflict', version };
     }
     // A conflict is not remembered: the same command may be sent again, to what the aggregate is by then.
-    if (givenId !== '' && reply.status !== 'conflict') stores.ids.put(rememberedKey(id, givenId), { hash, reply });
+    if (givenId !== '' && reply.status !== 'conflict') stores.ids.put(key, { hash, reply });
     results.push({ kind: 'reply', reply, command });
     return results;
   };
 
   const results = builder
     .stream(decider.commands)
-    .mapValues((command, _, { headers }): Envelope<C> => ({ command, givenId: headers.text(headerNames.id) ?? '' }))
+    .mapValues((command, _, { headers }): Envelope<C> => ({
+      command,
+      givenId: headers.text(headerNames.id) ?? '',
+      process: headers.text(headerNames.process) ?? '',
+    }))
     .process<Result<C, E>, { readonly state: typeof state; readonly ids: typeof ids }>({
       name: `${name}-decide`,
       stores: { state, ids },
       onError,
-      keys: ({ givenId }, id) => (givenId === '' ? {} : { ids: [rememberedKey(id, givenId)] }),
+      keys: ({ givenId, process }, id) => (givenId === '' ? {} : { ids: [rememberedKey(id, givenId, process)] }),
       onRecord: (envelope, id, context) => handle(envelope, id, context.stores, context),
     });
 
@@ -171,9 +179,9 @@ export function handleCommands<C extends Typed, E extends Typed, S, R extends st
   return { events, state };
 }
 
-/** A command id is one of its aggregate's. */
-function rememberedKey(id: string, commandId: string): string {
-  return JSON.stringify([id, commandId]);
+/** A command id is one of its aggregate's. Clients choose theirs as they like, and so never meet those of a process. */
+function rememberedKey(id: string, commandId: string, process: string): string {
+  return JSON.stringify(process === '' ? [id, commandId] : [id, commandId, process]);
 }
 
 function rejectionRecordOf(reply: ReplyRecord, command: Typed, to: string, commandId: string): RejectionRecord {

@@ -116,6 +116,21 @@ describe('a timeout', () => {
     expect(driver.store(processes).get('o1')).toBeUndefined();
   });
 
+  it('gives commands other ids where processes and causes read the same when joined', () => {
+    using driver = new TestDriver(plan().topology);
+    driver.pipeInput(orders, { ...placed, key: 'o:unpaid@30000:0:unpaid@30000', timestampMs: 0 });
+    driver.pipeInput(orders, { ...placed, key: 'o', timestampMs: 0 });
+    driver.advanceWallClockTime(seconds(30));
+    const ids = driver
+      .readRecords(account.commands)
+      .map(({ headers }) => headers.text('millrace-id'))
+      .toSorted();
+    expect(ids).toEqual([
+      'reminder:o%3Aunpaid%4030000%3A0%3Aunpaid%4030000:unpaid@30000:0',
+      'reminder:o:unpaid@30000:0',
+    ]);
+  });
+
   it('goes with a process that is over', () => {
     using driver = new TestDriver(plan().topology);
     driver.pipeInput(orders, placed);

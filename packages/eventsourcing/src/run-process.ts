@@ -64,7 +64,7 @@ export function runProcess<E extends Typed, S>(
         timeouts.delete(action.name);
       } else {
         const headers = {
-          [headerNames.id]: `${name}:${id}:${cause}:${outgoing.length}`,
+          [headerNames.id]: `${name}:${encodeURIComponent(id)}:${cause}:${outgoing.length}`, // none reads like another
           [headerNames.causationId]: cause,
           [headerNames.correlationId]: correlationId,
           [headerNames.process]: name,
