@@ -56,6 +56,7 @@ it('numbers them for each sink alone: another sink does not change the numbers',
 it('gives up at once what cannot be written to a repartition topic, also where the builder says to try again', async () => {
   const rows = topic('rows', { key: string, value: json<{ group: string }>() });
   const mapped: unknown[] = [];
+  // oxlint-disable-next-line unicorn/no-thenable -- the policy's word for what comes after
   const builder = new StreamsBuilder('unencodable', { onError: { retries: 2, then: 'skip' } });
   const counts = builder
     .table(rows, { name: 'rows' })

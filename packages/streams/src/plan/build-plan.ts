@@ -114,8 +114,8 @@ function internalTopics(
 }
 
 /**
- * Of what state hangs on: stores and internal topics with their encodings, and how they are spread over tasks. Functions, names
- * of other nodes and stateless operators are not in it.
+ * Of what state hangs on: stores and internal topics with their encodings, what fills the stores, and how they are spread over
+ * tasks. Functions, names of other nodes, stateless operators and the order in which a plan is written are not in it.
  */
 function hashOf(
   nodes: readonly PlanNode[],
@@ -126,7 +126,7 @@ function hashOf(
     node.topic.kind === 'pattern'
       ? `/${node.topic.pattern.source}/${node.topic.pattern.flags}`
       : `${node.topic.kind}:${node.topic.name}`;
-  const shape = subtopologies.map(({ index, sources }) => ({
+  const shapes = subtopologies.map(({ index, sources }) => ({
     sources: sources.map((id) => topicOf(nodes[id] as SourceNode)).toSorted(),
     stores: stores
       .filter(({ subtopology }) => subtopology === index)
@@ -138,8 +138,10 @@ function hashOf(
         value.name,
         changelog,
         windowMs,
+        [...new Set(nodes.filter((node) => node.stores.includes(name)).map(fillingOf))], // processors may share it
       ]),
   }));
+  const shape = shapes.map((one) => JSON.stringify(one)).toSorted();
   const internal = nodes
     .filter((node) => node.kind === 'repartition' || node.kind === 'tableGroupBy')
     .map(({ topic, key, value }) => [topic.kind === 'repartition' ? topic.name : '', key.name, value.name])
@@ -148,6 +150,24 @@ function hashOf(
     .update(JSON.stringify([1, shape, internal]))
     .digest('hex')
     .slice(0, 16);
+}
+
+/**
+ * How a node fills its store, as far as the store's content is another if it differs: entries of other windows, or such as are
+ * already passed on and would be passed on again.
+ */
+function fillingOf(node: PlanNode): string {
+  switch (node.kind) {
+    case 'aggregate':
+    case 'tableAggregate':
+      return `${node.kind} ${node.aggregation.kind}`;
+    case 'windowAggregate':
+      return `${node.kind} ${node.aggregation.kind} ${node.advanceMs} ${node.graceMs}`;
+    case 'streamStreamJoin':
+      return `${node.kind} ${node.join} ${node.beforeMs} ${node.afterMs} ${node.graceMs}`;
+    default:
+      return node.kind;
+  }
 }
 
 /** The plan's own arrays and objects; serdes, sinks and functions are their owners'. */

@@ -173,7 +173,9 @@ export class SimulatedApp {
 
   #start(subtopology: number, partition: number, sources: readonly SourceNode[], clock: Clock): void {
     const { applicationId } = this.plan;
-    const id = `${subtopology}_${partition}`;
+    // By its inputs: in an edited plan it may have another number.
+    const names = sources.map(({ topic }) => (topic.kind === 'pattern' ? String(topic.pattern) : topic.name));
+    const id = `${names.toSorted().join(' ')} ${partition}`;
     const task = createTask(
       this.plan,
       { subtopology, partition },
