@@ -18,7 +18,6 @@ import type { ObservedRecord, RecordFailure } from '../task/ports.ts';
 import type { StreamsOptions, StreamsState } from './app.ts';
 import { clusterOf } from './client-cluster.ts';
 import type { StreamsCluster } from './cluster.ts';
-import { decodeCommitMetadata } from './commit-metadata.ts';
 import { checkOptions } from './check-options.ts';
 import { takeSlot } from './embedded-slots.ts';
 import { AppClosedError, InvalidStreamsOptionError } from './errors.ts';
@@ -26,9 +25,9 @@ import { GlobalTables } from './global-tables.ts';
 import { prepareTopics, sourcesOf } from './internal-topics.ts';
 import { AppMetrics, type StreamsMetrics } from './metrics.ts';
 import { Observations } from './observations.ts';
-import { checkPlanHash } from './opening-task.ts';
 import { Outcome } from './outcome.ts';
 import { Patience } from './patience.ts';
+import { PlanWatch } from './plan-watch.ts';
 import { prepareSerdes } from './prepare-serdes.ts';
 import { Reflection } from './reflection.ts';
 import type { RestoreProgress } from './restore.ts';
@@ -47,8 +46,6 @@ const transactionTimeoutMs = 10_000;
 const backendGraceMs = 5_000;
 /** And the client. */
 const clientGraceMs = 1_000;
-/** How often an instance without tasks looks whether its group has another plan. */
-const planCheckMs = 5_000;
 
 const stateOf: Readonly<Record<SessionState, StreamsState>> = {
   joining: 'REBALANCING',
@@ -91,8 +88,8 @@ export class AppRunner {
   #session: Session | undefined;
   #isPaused = false;
   readonly #patience: Patience;
+  readonly #planWatch: PlanWatch;
   #ended: Promise<void> | undefined;
-  #cancelPlanCheck: (() => void) | undefined;
 
   constructor(plan: Plan, options: StreamsOptions, createTask: CreateTask) {
     checkOptions(plan, options);
@@ -104,6 +101,7 @@ export class AppRunner {
     this.#clock = this.#platform.clock;
     this.#logger = options.logger ?? silentLogger;
     this.#patience = this.#newPatience();
+    this.#planWatch = new PlanWatch(plan, this.#applicationId, this.#clock);
     this.#metrics = new AppMetrics(this.#applicationId, () => this.#clock.monotonic());
     this.#observations = new Observations(() => this.#session?.tasks.openTasks() ?? []);
     this.#reflection = new Reflection({
@@ -146,8 +144,8 @@ export class AppRunner {
 
   start(): void {
     const { signal } = this.#options;
-    this.#ended = this.#live();
     const abort = (): void => void this.close(30_000);
+    this.#ended = this.#live().finally(() => signal?.removeEventListener('abort', abort)); // it may outlive many apps
     if (signal?.aborted === true) abort();
     else signal?.addEventListener('abort', abort, { once: true });
   }
@@ -229,7 +227,7 @@ export class AppRunner {
         replicationFactor,
         guarantee: this.#guarantee,
       });
-      await this.#checkPlan();
+      await this.#planWatch.check(this.#cluster!);
     });
     await this.#openGlobalTables();
   }
@@ -273,7 +271,7 @@ export class AppRunner {
       } catch (error) {
         this.#session = undefined; // nobody is to wait for a commit of it
         this.#observations.rolledBack();
-        this.#cancelPlanCheck?.();
+        this.#planWatch.stop();
         if (this.#closing.signal.aborted || !isRecoverable(error)) throw error;
         // Whoever restores for long fails rarely, not all the time.
         if (this.#clock.monotonic() - startedMs > taskTimeoutMs) this.#patience.progressed();
@@ -291,7 +289,7 @@ export class AppRunner {
 
   async #release(): Promise<void> {
     const reason = new AppClosedError(this.#applicationId, 'it has ended');
-    this.#cancelPlanCheck?.();
+    this.#planWatch.stop();
     const backends = new Set([this.#options.store, ...Object.values(this.#options.stores ?? {})]);
     const closings = Promise.allSettled([
       this.#globalTables.close(reason),
@@ -356,14 +354,6 @@ export class AppRunner {
     return new Patience(() => this.#clock.monotonic(), taskTimeoutMs);
   }
 
-  /** @throws {IncompatiblePlanError} the group has positions of another plan */
-  async #checkPlan(): Promise<void> {
-    for (const { metadata } of await this.#cluster!.committedOffsets(this.#applicationId)) {
-      const decoded = decodeCommitMetadata(metadata);
-      if (decoded !== undefined) checkPlanHash(decoded, this.#plan, this.#applicationId);
-    }
-  }
-
   #openGlobalTables(): Promise<void> {
     return this.#retrying(() => this.#globalTables.open(this.#cluster!));
   }
@@ -384,7 +374,10 @@ export class AppRunner {
       this.#setState(stateOf[state]);
       if (state !== 'running' && state !== 'paused') return;
       this.outcome.ran();
-      if (this.#session?.tasks.runners.size === 0) this.#checkPlanLater();
+      const session = this.#session;
+      if (session === undefined || session.tasks.runners.size > 0) return;
+      const hasTasks = (): boolean => session.tasks.runners.size > 0;
+      this.#planWatch.start(this.#cluster!, hasTasks, (error) => session.abort(error));
     },
     restoreProgressed: (progress) => this.#restore.next(progress),
     processed: (recordCount) => this.#metrics.processed(recordCount),
@@ -405,20 +398,6 @@ export class AppRunner {
       } else this.#logger.warn(about, message);
     },
   };
-
-  /** An instance with another plan than its group's gets no tasks: it should say so, not stand by. */
-  #checkPlanLater(): void {
-    if (this.#cancelPlanCheck !== undefined) return;
-    this.#cancelPlanCheck = this.#clock.after(planCheckMs, () => {
-      this.#cancelPlanCheck = undefined;
-      if (this.#session === undefined || this.#session.tasks.runners.size > 0) return;
-      const session = this.#session;
-      this.#checkPlan().then(
-        () => this.#session === session && session.tasks.runners.size === 0 && this.#checkPlanLater(),
-        (error: unknown) => session.abort(error),
-      );
-    });
-  }
 
   #setState(state: StreamsState): void {
     if (this.#lastState === state) return;

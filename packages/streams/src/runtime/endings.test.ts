@@ -76,7 +76,7 @@ describe('an app', () => {
         after: (delayMs, task) => platform.clock.after(delayMs, task),
         defer: (task) => platform.clock.defer(task),
       };
-      const store = changed(({}, { name }) => {
+      const store = changed((_, { name }) => {
         laterMs += 150_000;
         throw new NoOwnerError(name, 0);
       });

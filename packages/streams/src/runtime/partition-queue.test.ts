@@ -113,22 +113,8 @@ describe('PartitionQueue', () => {
     expect(queue.add(fetched(0, 10, [{ offset: 9 }]))).toBe(false);
     expect(queue.add(fetched(11, 12, [{ offset: 11 }]))).toBe(false);
     expect([queue.size, queue.position]).toEqual([0, 10]);
-    queue.add(fetched(10, 12, [{ offset: 10 }, { offset: 11 }]));
-    queue.reset(3);
-    expect([queue.size, queue.position]).toEqual([0, 3]);
-    expect(queue.add(fetched(12, 13, [{ offset: 12 }]))).toBe(false);
-    expect(queue.add(fetched(3, 4, [{ offset: 3 }]))).toBe(true);
-  });
-
-  it('knows its lag and whether it is read to the end', () => {
-    const queue = new PartitionQueue('t', 0, 0);
-    expect([queue.lagRecords, queue.isCaughtUp]).toEqual([undefined, false]);
-    queue.add(fetched(0, 2, [{ offset: 0 }, { offset: 1 }], 5));
-    expect([queue.lagRecords, queue.isCaughtUp]).toEqual([5, false]);
-    drain(queue);
-    expect([queue.lagRecords, queue.isCaughtUp]).toEqual([3, false]);
-    queue.add(fetched(2, 5, []));
-    expect([queue.lagRecords, queue.isCaughtUp]).toEqual([0, true]);
+    expect(queue.add(fetched(10, 12, [{ offset: 10 }, { offset: 11 }]))).toBe(true);
+    expect([queue.size, queue.position]).toEqual([2, 10]);
   });
 
   it.each([255, 256, 257, 1000])('grows to a fetch of %i records, and again uses what it has grown', (count) => {

@@ -39,16 +39,6 @@ export class PartitionQueue implements InputRecord {
     return this.#position;
   }
 
-  /** Records between the position and the end of the log, by offsets: markers count too. undefined: nothing fetched yet. */
-  get lagRecords(): number | undefined {
-    return this.highWatermark === undefined ? undefined : Math.max(0, this.highWatermark - this.#position);
-  }
-
-  /** Whether all of the log that was there at the last fetch is processed. */
-  get isCaughtUp(): boolean {
-    return this.size === 0 && this.highWatermark !== undefined && this.nextFetchOffset >= this.highWatermark;
-  }
-
   /** Takes a fetch. False: it does not continue what is here, so it is not taken. */
   add(fetched: FetchedRecords): boolean {
     assert(fetched.topic === this.topic && fetched.partition === this.partition, 'a queue is of one partition');
@@ -71,16 +61,6 @@ export class PartitionQueue implements InputRecord {
       this.#index = 0;
     }
     return true;
-  }
-
-  /** Forgets what is waiting, and goes on at an offset. */
-  reset(startOffset: number): void {
-    this.#chunks.length = 0;
-    this.#chunk = undefined;
-    this.#index = 0;
-    this.size = 0;
-    this.nextFetchOffset = startOffset;
-    this.#position = startOffset;
   }
 
   // ── The head: only while `size > 0` ──

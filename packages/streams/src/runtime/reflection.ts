@@ -16,7 +16,7 @@ export class Reflection {
   readonly #applicationId: string;
   readonly #cluster: () => StreamsCluster;
   readonly #runner: (subtopology: number, partition: number) => TaskRunner | undefined;
-  #waiters: (() => void)[] = [];
+  readonly #waiters = new Set<() => void>();
 
   constructor(options: {
     readonly plan: Plan;
@@ -32,9 +32,7 @@ export class Reflection {
 
   /** Positions have moved: a commit, or a fetch that only moved them. */
   moved(): void {
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const resolve of waiters) resolve();
+    for (const go of [...this.#waiters]) go();
   }
 
   /**
@@ -113,8 +111,13 @@ export class Reflection {
       const reached = runner.isDirty ? input.committedOffset : input.queue.position;
       if (reached >= offset) return;
       await new Promise<void>((resolve) => {
-        this.#waiters.push(resolve);
-        signal.addEventListener('abort', () => resolve(), { once: true });
+        const go = (): void => {
+          this.#waiters.delete(go);
+          signal.removeEventListener('abort', go);
+          resolve();
+        };
+        this.#waiters.add(go);
+        signal.addEventListener('abort', go, { once: true });
       });
     }
   }

@@ -9,17 +9,20 @@ import { Streams } from './app.ts';
 const words = topic('words', { value: string, numPartitions: 1 });
 const counts = topic('counts', { key: string, value: int64, numPartitions: 1 });
 const between = 'purged-by-word-repartition';
+/** Another app's, by its name. */
+const foreign = topic('purged-and-more-by-word-repartition', { value: string, numPartitions: 1 });
 
 it('processed records of a repartition topic are deleted every 30 s, and none that is not committed', async () => {
   await using broker = await Broker.open({ data: 'memory' });
   await using client = await Client.connect(broker);
-  await client.admin.createTopics([words, counts]);
+  await client.admin.createTopics([words, counts, foreign]);
   const builder = new StreamsBuilder('purged');
   builder
     .stream(words)
     .groupBy((word) => word, { name: 'by-word', key: string })
     .count({ name: 'counts', emit: 'update' })
     .to(counts);
+  builder.stream(foreign).peek(() => {});
 
   let monotonicMs = 0;
   const platform = nodePlatform();
@@ -38,6 +41,7 @@ it('processed records of a repartition topic are deleted every 30 s, and none th
   await app.running;
 
   const producer = client.producer();
+  await producer.send(foreign, { value: 'elm' });
   let sentCount = 0;
   const count = async (): Promise<void> => {
     await producer.send(words, { value: 'elm' });
@@ -63,6 +67,7 @@ it('processed records of a repartition topic are deleted every 30 s, and none th
     await Promise.race([app.done, new Promise((resolve) => setImmediate(resolve))]);
   }
   expect(await startOffset()).toBe(processedOffset);
+  expect(await client.admin.listOffsets(foreign.name, 'earliest')).toMatchObject([{ offset: 0 }]);
 
   await count();
   expect(await startOffset()).toBe(processedOffset); // not before another 30 s

@@ -180,7 +180,7 @@ export async function restoreUpTo(
     corrections.forEach((correction, index) => {
       const stored = answer.values[index];
       correction.value = stored?.value ?? null;
-      if (stored != null) correction.timestampMs = stored.timestampMs;
+      if (stored !== undefined && stored !== null) correction.timestampMs = stored.timestampMs;
     });
   }
   return corrections;

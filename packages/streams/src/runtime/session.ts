@@ -1,8 +1,10 @@
 import type { BytesConsumer, TopicPartitionId } from '@millrace/client/bytes';
 import { delay, isMillraceError } from '@millrace/platform';
 import { streamsAssignor } from './assignor.ts';
+import { limitCaches } from './cache-limit.ts';
 import { ChangelogReader } from './changelog-reader.ts';
 import { commitTasks, type CommitPath, type CommitSurroundings } from './commit.ts';
+import { CommittedReads } from './committed-reads.ts';
 import { Doorbell } from './doorbell.ts';
 import type { OpeningTask } from './opening-task.ts';
 import type { OpenStore } from './open-store.ts';
@@ -55,7 +57,7 @@ export class Session {
   #firstRunner = 0;
   #sampledMs: number[] = [];
   #isCommitting = false;
-  #committedReads: (() => void)[] = [];
+  readonly #reads = new CommittedReads();
   #isAborted = false;
   #abort: (reason: unknown) => void = () => {};
   readonly #aborted = new Promise<never>((_, reject) => (this.#abort = reject));
@@ -175,17 +177,7 @@ export class Session {
 
   /** Runs `read` when the stores hold what is committed and nothing else: at once, or right after the next commit. */
   readCommitted<T>(read: () => T | Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const run = (): void => {
-        try {
-          resolve(read());
-        } catch (error) {
-          reject(error as Error);
-        }
-      };
-      if (this.#isDirty() || this.#isCommitting) this.#committedReads.push(run);
-      else run();
-    });
+    return this.#reads.run(!this.#isDirty() && !this.#isCommitting, read);
   }
 
   // ── The loop ──
@@ -340,11 +332,11 @@ export class Session {
       events.committed({ durationMs: this.#lastCommitDurationMs, endToEndMs });
       if (runners.length > 0) events.progressed();
       this.#wakeForStale(runners);
-      this.#evict();
+      limitCaches(this.tasks.runners.values(), this.#options.cacheMaxBytes);
       this.#purge.committed(this.tasks.runners.values());
     }
     this.#lastCommitMs = clock.monotonic();
-    for (const read of this.#committedReads.splice(0)) read();
+    this.#reads.release();
   }
 
   /** A far copy may turn out to be lost by the last commit of a burst: then it is mended now, not with the next record. */
@@ -354,17 +346,6 @@ export class Session {
       void open.answered.then(() => {
         if (open.isStale) this.#doorbell.ring();
       });
-    }
-  }
-
-  /** Keeps the caches in front of backends within their bytes, by the mean size of what they last wrote. */
-  #evict(): void {
-    const cached: OpenStore[] = [];
-    for (const { stores } of this.tasks.runners.values()) {
-      for (const open of stores) if (open.backend !== undefined) cached.push(open);
-    }
-    for (const { store } of cached) {
-      store.evict(Math.floor(this.#options.cacheMaxBytes / cached.length / store.meanEntryBytes));
     }
   }
 
@@ -446,7 +427,7 @@ export class Session {
     await this.tasks.closeAll(reason);
     for (const { done } of this.#revocations.splice(0)) done();
     await Promise.allSettled([this.#reader.close(reason), this.#consumer.close(), this.#path.producer.close()]);
-    for (const read of this.#committedReads.splice(0)) read();
+    this.#reads.release();
   }
 }
 

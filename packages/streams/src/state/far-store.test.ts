@@ -181,6 +181,38 @@ describe('a far store', () => {
     expect(life.sent.filter(({ key }) => key === 'a').at(-1)?.value).toBe(2);
   });
 
+  it('lets an eighth more go than it has to, and measures entries by what was read as by what was written', async () => {
+    const builder = new StreamsBuilder('far');
+    builder
+      .stream(input)
+      .groupByKey()
+      .reduce((_, value) => value, { name: 'last' });
+    const life = new Life(builder.build());
+    await life.begin();
+    const big = 'x'.repeat(100_000);
+    for (let i = 0; i < 16; i++) await life.batch([`k${i}`, big, 0]);
+    const [before] = life.task.stores;
+    life.task.flush();
+    const taken = before!.takeCommit();
+    await life.stores
+      .get('last')!
+      .commit({ ...taken, epoch: 1, prevOffset: 0, nextOffset: 1, offsets: [], positions: [], timestampMs: 0 });
+    before!.release(taken);
+    for (let i = 0; i < 4; i++) {
+      life.task.announce(0, 'input', { offset: 0, timestampMs: 0, key: Buffer.from('k0'), value: null, headers: [] });
+      await life.task.prefetch();
+    }
+    const evicted = (limit: number): number => {
+      before!.evict(limit);
+      return before!.entryCount;
+    };
+    expect([evicted(16), evicted(8)]).toEqual([16, 7]);
+
+    await life.begin();
+    await life.batch(['k0', 'small', 0]);
+    expect(life.task.stores[0]!.meanEntryBytes).toBeGreaterThan(400_000);
+  });
+
   it('a key that was not fetched is an error, never a wrong answer', async () => {
     const builder = new StreamsBuilder('far');
     const names = builder.keyValueStore({ name: 'names', key: string, value: json<string>() });
