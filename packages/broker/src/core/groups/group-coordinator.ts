@@ -151,12 +151,14 @@ export class GroupCoordinator implements Coordinator {
   }
 
   heartbeat(request: MemberRequest): ErrorName | null {
+    if (this.#isClosed) return 'COORDINATOR_NOT_AVAILABLE';
     return this.#membership.heartbeat(request);
   }
 
-  /** @throws {RequestRefusedError} for an empty group id */
+  /** @throws {RequestRefusedError} for an empty group id, or when the coordinator is closed */
   leave(groupId: string, members: readonly LeavingMember[]): readonly LeaveResult[] {
     if (groupId === '') throw new RequestRefusedError('INVALID_GROUP_ID', 'A group id must not be empty.');
+    if (this.#isClosed) throw new RequestRefusedError('COORDINATOR_NOT_AVAILABLE', 'The broker is closing.');
     return this.#membership.leave(groupId, members);
   }
 

@@ -770,6 +770,23 @@ describe('static members', () => {
     expect(bench.coordinator.describe('g').members.map((member) => member.groupInstanceId)).toEqual(['i0']);
   });
 
+  it('whose new id takes longer to be durable than their session lasts have a session from the answer on', async () => {
+    const { bench, ids } = await stable(2);
+    bench.log.isHeld = true;
+    const back = bench.join({ groupInstanceId: 'i1' });
+    for (let waitedMs = 0; waitedMs < 12_000; waitedMs += 6000) {
+      await bench.clock.advance(6000);
+      expect(bench.heartbeat(ids[0]!, 1, 'i0')).toBeNull();
+    }
+    bench.log.sync();
+    expect(await back.done).toMatchObject({ error: null, generationId: 1 });
+    await bench.clock.advance(9000);
+    expect(bench.heartbeat(ids[0]!, 1, 'i0')).toBeNull();
+    expect(bench.coordinator.describe('g').members).toHaveLength(2);
+    await bench.clock.advance(1000);
+    expect(bench.coordinator.describe('g').members).toHaveLength(1);
+  });
+
   it('are gone at their session timeout like all others', async () => {
     const { bench, ids } = await stable(1);
     await bench.clock.advance(10_000);
@@ -789,5 +806,24 @@ describe('closing', () => {
     expect(bench.clock.pendingCount).toBe(0);
     expect(await bench.join().done).toMatchObject({ error: 'COORDINATOR_NOT_AVAILABLE' });
     expect(await bench.sync(ids[1]!, 1).done).toMatchObject({ error: 'COORDINATOR_NOT_AVAILABLE' });
+  });
+
+  it('for good: what comes or fails later is refused, and sets no timer', async () => {
+    const bench = await GroupBench.open();
+    const { ids } = await bench.stableGroup(2);
+    const joins = ids.map((memberId) => bench.join({ memberId }));
+    await bench.clock.advance(0);
+    expect((await joins[0]!.done).generationId).toBe(2);
+    bench.log.isHeld = true;
+    const sync = bench.sync(ids[0]!, 2);
+    await bench.clock.advance(0);
+    bench.coordinator.close();
+    bench.log.fail(new Error('the disk failed'));
+    expect(await sync.done).toMatchObject({ error: 'COORDINATOR_NOT_AVAILABLE' });
+    await bench.clock.advance(0);
+    expect(bench.heartbeat(ids[0]!, 2)).toBe('COORDINATOR_NOT_AVAILABLE');
+    const records = bench.log.records.length;
+    expect(() => bench.leave(ids[0]!)).toThrow(expect.objectContaining({ code: 'COORDINATOR_NOT_AVAILABLE' }));
+    expect([bench.clock.pendingCount, bench.log.records.length]).toEqual([0, records]);
   });
 });

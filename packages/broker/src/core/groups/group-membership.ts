@@ -100,8 +100,9 @@ export class GroupMembership {
     this.#rebalances.abandon(group);
   }
 
-  /** Answers what is parked and stops all timers. */
+  /** Answers what is parked and stops all timers, for good. */
   close(): void {
+    this.#rebalances.close();
     for (const group of this.#groups.values()) this.#rebalances.abandon(group);
   }
 
@@ -236,6 +237,8 @@ export class GroupMembership {
         this.#rebalances.persist(group, group.toStored(), (failure) => {
           // A rebalance may have begun meanwhile: then the member takes part in it, and is answered at its end.
           if (group.state !== 'Stable' || group.generationId !== generationId) return;
+          // A session that ended while the request was parked was let pass, so it starts anew.
+          if (member.answerJoin !== null) this.#rebalances.extendSession(group, memberId, member.sessionTimeoutMs);
           if (failure !== null) {
             group.completeJoin(member, joinRefused(failure, ''));
           } else if (request.supportsSkippingAssignment) {

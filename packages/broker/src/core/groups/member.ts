@@ -105,10 +105,6 @@ export class Member {
     return !this.isNew && !this.isGone && (this.answerJoin !== null || this.answerSync !== null);
   }
 
-  supports(protocolName: string): boolean {
-    return this.protocols.some((protocol) => protocol.name === protocolName);
-  }
-
   metadataOf(protocolName: string): Uint8Array {
     return this.protocols.find((protocol) => protocol.name === protocolName)?.metadata ?? noBytes;
   }

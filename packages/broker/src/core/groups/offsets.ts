@@ -15,14 +15,6 @@ export interface CommittedOffset {
 export class OffsetMap {
   readonly #byTopic = new Map<string, Map<number, CommittedOffset>>();
 
-  get isEmpty(): boolean {
-    return this.#byTopic.size === 0;
-  }
-
-  get topics(): IterableIterator<string> {
-    return this.#byTopic.keys();
-  }
-
   get(topic: string, partition: number): CommittedOffset | undefined {
     return this.#byTopic.get(topic)?.get(partition);
   }
@@ -38,14 +30,6 @@ export class OffsetMap {
     if (byPartition === undefined || !byPartition.delete(partition)) return false;
     if (byPartition.size === 0) this.#byTopic.delete(topic);
     return true;
-  }
-
-  clear(): void {
-    this.#byTopic.clear();
-  }
-
-  *of(topic: string): IterableIterator<readonly [partition: number, value: CommittedOffset]> {
-    yield* this.#byTopic.get(topic) ?? [];
   }
 
   *[Symbol.iterator](): IterableIterator<readonly [topic: string, partition: number, value: CommittedOffset]> {

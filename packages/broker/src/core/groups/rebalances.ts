@@ -26,6 +26,7 @@ export class Rebalances {
   /** Cancellations of the timers that end a join phase, or a sync phase, by group. */
   readonly #joinTimers = new Map<Group, () => void>();
   readonly #syncTimers = new Map<Group, () => void>();
+  #isClosed = false;
 
   constructor(options: RebalancesOptions) {
     this.#clock = options.clock;
@@ -37,12 +38,17 @@ export class Rebalances {
 
   /** The member lives, and has this long to show it again. */
   extendSession(group: Group, memberId: string, timeoutMs: number): void {
-    this.#sessions.extend(group, memberId, timeoutMs);
+    if (!this.#isClosed) this.#sessions.extend(group, memberId, timeoutMs);
   }
 
   /** Nobody waits for this id any longer. */
   endSession(group: Group, memberId: string): void {
     this.#sessions.drop(group, memberId);
+  }
+
+  /** What becomes of records that are on their way to the disk concerns no group any longer. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   /** The group is deleted, or the broker closes: its timers go, and what is parked is answered. */
@@ -159,7 +165,7 @@ export class Rebalances {
 
   #afterMemberLeft(group: Group, reason: string): void {
     if (group.state === 'Stable' || group.state === 'CompletingRebalance') this.prepare(group, reason);
-    else if (group.state === 'PreparingRebalance' && group.hasAllMembersJoined) this.#completeJoin(group);
+    else this.completeIfAllJoined(group);
   }
 
   // ── Assignments ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -209,11 +215,14 @@ export class Rebalances {
 
   // ── Storing, timers ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Writes the group down, then tells how it went. */
+  /** Writes the group down, then tells how it went; not after the close. */
   persist(group: Group, stored: StoredGroup, then: (failure: ErrorName | null) => void): void {
+    const settled = (failure: ErrorName | null): void => {
+      if (!this.#isClosed) then(failure);
+    };
     const failed = (error: unknown, failure: ErrorName): void => {
       this.#logger.error({ group: group.groupId, error: String(error) }, 'the group could not be stored');
-      then(failure);
+      settled(failure);
     };
     let done: Promise<void>;
     try {
@@ -223,7 +232,7 @@ export class Rebalances {
       return failed(error, 'UNKNOWN_SERVER_ERROR');
     }
     done.then(
-      () => then(null),
+      () => settled(null),
       (error: unknown) => failed(error, 'COORDINATOR_NOT_AVAILABLE'),
     );
   }

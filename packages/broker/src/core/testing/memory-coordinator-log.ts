@@ -22,7 +22,7 @@ export class MemoryCoordinatorLog implements CoordinatorLog {
   #records: ReplayedRecord[] = [];
   #nextOffsets = new Map<number, number>();
   #durableCount = 0;
-  #waiting: (() => void)[] = [];
+  #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
 
   constructor(options: { readonly partitionCount?: number | undefined; readonly isOpen?: boolean | undefined } = {}) {
     this.#partitionCount = options.partitionCount ?? 5;
@@ -63,7 +63,12 @@ export class MemoryCoordinatorLog implements CoordinatorLog {
   /** What was appended is on the disk. */
   sync(): void {
     this.#durableCount = this.#records.length;
-    for (const resolve of this.#waiting.splice(0)) resolve();
+    for (const { resolve } of this.#waiting.splice(0)) resolve();
+  }
+
+  /** What was appended never gets to the disk. */
+  fail(error: Error): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
 
   /** What a process finds that starts after this one was killed. The promises of this one never settle. */
@@ -88,7 +93,7 @@ export class MemoryCoordinatorLog implements CoordinatorLog {
       this.#durableCount = this.#records.length;
       return Promise.resolve();
     }
-    return new Promise((resolve) => void this.#waiting.push(resolve));
+    return new Promise((resolve, reject) => void this.#waiting.push({ resolve, reject }));
   }
 
   #failIfTold(): void {
