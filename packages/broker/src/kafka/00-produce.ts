@@ -158,8 +158,9 @@ class ProduceCall {
   }
 
   /**
-   * KIP-890 part 1: the first batch of a transaction on a partition needs the coordinator's word that the partition is part of
-   * it. A batch that is late, after its transaction was ended, would otherwise open one that nobody ever ends.
+   * KIP-890 part 1: a batch of a transaction needs the coordinator's word that the partition is part of it. A batch that is late,
+   * after its transaction was ended, would otherwise open one that nobody ever ends; and one of an epoch that the coordinator did
+   * not give would fence the marker. Kafka asks for the first batch alone: here it is a look-up.
    */
   #verifyTransaction(log: PartitionLog, header: BatchHeader): void {
     const { attributes, producerId, producerEpoch } = header;
@@ -171,7 +172,6 @@ class ProduceCall {
         'The batch belongs to a transaction, and the request names no transactional id.',
       );
     }
-    if (log.hasOpenTransaction(producerId)) return;
     const { config, transactions } = this.#services;
     if (!config['transaction.partition.verification.enable']) return;
     const { topic, partition } = log;

@@ -7,6 +7,9 @@ import { byTopic } from './by-topic.ts';
 import { codeOf, errorCodeOf } from './error-codes.ts';
 import { handlerOf, type Handler } from './handler.ts';
 
+/** Before 4 clients take what they may abort for the end of their producer (KIP-890). */
+const firstVersionWithAbortable = 4;
+
 /**
  * TxnOffsetCommit: offsets that count once the transaction commits. Version 5 would add them to the transaction by itself
  * (KIP-890 part 2), which needs `transaction.version` 2.
@@ -18,7 +21,7 @@ export function txnOffsetCommit(parts: {
   readonly logger: Logger;
 }): Handler {
   const { groups, transactions, verifies, logger } = parts;
-  return handlerOf(apis.txnOffsetCommit, [0, 4], async (request) => {
+  return handlerOf(apis.txnOffsetCommit, [0, 4], async (request, { apiVersion }) => {
     const { producerId, producerEpoch, groupId } = request;
     const offsets = request.topics.flatMap(({ name, partitions }) =>
       partitions.map((partition) => ({
@@ -30,7 +33,7 @@ export function txnOffsetCommit(parts: {
       })),
     );
     try {
-      if (verifies) refuse(await transactions.verifyGroup(request));
+      if (verifies) refuse(await transactions.verifyGroup(request), apiVersion);
       const results = await groups.commitTransactionalOffsets({
         groupId,
         generationId: request.generationId,
@@ -49,11 +52,12 @@ export function txnOffsetCommit(parts: {
   });
 }
 
-/** Up to version 4 clients know these two for what the verification found, and abort, or stop as fenced. */
-function refuse(error: ErrorName | null): void {
+/** What the verification found, in the words that clients of the version know: abort, or stop as fenced. */
+function refuse(error: ErrorName | null, apiVersion: number): void {
   if (error === null) return;
+  const outside = apiVersion < firstVersionWithAbortable ? 'INVALID_TXN_STATE' : 'TRANSACTION_ABORTABLE';
   throw new RequestRefusedError(
-    error === 'PRODUCER_FENCED' ? 'INVALID_PRODUCER_EPOCH' : 'INVALID_TXN_STATE',
+    error === 'PRODUCER_FENCED' ? 'INVALID_PRODUCER_EPOCH' : outside,
     `The offsets of the group are not part of the producer's transaction (${error}): send AddOffsetsToTxn before them.`,
   );
 }

@@ -171,7 +171,7 @@ const cases: readonly Case[] = [
       producerEpoch: 0,
       topics: [{ name: 't', partitions: [{ partitionIndex: 0, committedOffset: 1 }] }],
     }),
-    errors: [errorCodes.INVALID_PRODUCER_ID_MAPPING, errorCodes.INVALID_TXN_STATE],
+    errors: [errorCodes.INVALID_TXN_STATE, errorCodes.TRANSACTION_ABORTABLE],
   },
   {
     api: apis.endTxn,

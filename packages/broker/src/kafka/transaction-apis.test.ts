@@ -1,3 +1,5 @@
+import { nodePlatform } from '@millrace/platform';
+import { SimulatedFileSystem } from '@millrace/platform/simulated';
 import { apis, type ResponseOf } from '@millrace/protocol';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -181,10 +183,9 @@ describe('in every version', () => {
   it.each(versions(0, 4))('AddOffsetsToTxn v%i and TxnOffsetCommit hold offsets back until EndTxn', async (version) => {
     await using test = await open();
     const producer = await init(test);
-    expect(await commitOffsets(test, producer, 5, { version })).toEqual([
-      errorCodes.INVALID_TXN_STATE,
-      errorCodes.INVALID_TXN_STATE,
-    ]);
+    // From 4 on clients know that they may abort and go on (KIP-890).
+    const outside = version < 4 ? errorCodes.INVALID_TXN_STATE : errorCodes.TRANSACTION_ABORTABLE;
+    expect(await commitOffsets(test, producer, 5, { version })).toEqual([outside, outside]);
     expect(await addOffsets(test, producer, version)).toBe(0);
     expect(await commitOffsets(test, producer, 5, { version })).toEqual([0, errorCodes.UNKNOWN_TOPIC_OR_PARTITION]);
     expect(await fetchOffset(test)).toBe('unstable');
@@ -259,6 +260,39 @@ describe('a transaction', () => {
       lastStableOffset: 2,
       abortedTransactions: [{ producerId: producer.producerId, firstOffset: 0 }],
     });
+  });
+
+  it('that is open lets no batch pass whose epoch the coordinator did not give: no marker could end it', async () => {
+    await using test = await open();
+    const producer = await init(test);
+    await add(test, producer, [0]);
+    await test.produce('orders', batch(producer, 'a'), { transactionalId: 'pay' });
+    const forged = batch({ ...producer, producerEpoch: 9 }, 'forged');
+    expect(await test.produce('orders', forged, { transactionalId: 'pay' })).toMatchObject({
+      errorCode: errorCodes.INVALID_TXN_STATE,
+    });
+    expect(await end(test, producer, true)).toBe(0);
+    const fetched = await test.fetch('orders', 0, { isolationLevel: 1 });
+    expect(valuesOf(fetched.records)[0]).toEqual([0, 'a']);
+    expect(fetched.lastStableOffset).toBe(2);
+  });
+
+  it('ends, and the broker starts again, where a partition has seen a newer epoch of its producer', async () => {
+    const files = new SimulatedFileSystem();
+    const options = { data: '/data', platform: { ...nodePlatform(), files } };
+    {
+      await using test = await TestBroker.open(options);
+      await test.createTopic('orders', { partitions: 2 });
+      const producer = await init(test);
+      await add(test, producer, [0, 1]);
+      await test.produce('orders', batch(producer, 'a'), { transactionalId: 'pay', partition: 1 });
+      const plain = batchOf(['plain'], { ...producer, producerEpoch: 9, baseSequence: 0 });
+      expect((await test.produce('orders', plain)).errorCode).toBe(0);
+      expect(await end(test, producer, true)).toBe(0);
+    }
+    await using test = await TestBroker.open(options);
+    expect(await test.fetch('orders', 0, { partition: 1, isolationLevel: 1 })).toMatchObject({ lastStableOffset: 2 });
+    expect(await init(test)).toMatchObject({ producerEpoch: 1 });
   });
 
   it('survives a restart of the broker: it goes on where it was', async () => {

@@ -1,7 +1,7 @@
 import { silentLogger } from '@millrace/platform';
 import { VirtualClock } from '@millrace/platform/simulated';
 import { brokerConfigFrom } from '../broker-config.ts';
-import type { ErrorName } from '../errors.ts';
+import { RequestRefusedError, type ErrorName } from '../errors.ts';
 import {
   TransactionCoordinator,
   type InitProducerIdRequest,
@@ -15,12 +15,15 @@ import { MemoryCoordinatorLog } from './memory-coordinator-log.ts';
 export class MarkedPartitions {
   isHeld = false;
   readonly missing: Set<string> = new Set();
+  /** Have seen a newer epoch of every producer. */
+  readonly fenced: Set<string> = new Set();
   #markers: { readonly at: string; readonly marker: TransactionMarker }[] = [];
   #durableCount = 0;
   #waiting: (() => void)[] = [];
 
   write(at: string, marker: TransactionMarker): Promise<void> | undefined {
     if (this.missing.has(at)) return undefined;
+    if (this.fenced.has(at)) throw new RequestRefusedError('INVALID_PRODUCER_EPOCH', 'a newer epoch was seen');
     this.#markers.push({ at, marker });
     if (this.isHeld) return new Promise((resolve) => void this.#waiting.push(resolve));
     this.#durableCount = this.#markers.length;

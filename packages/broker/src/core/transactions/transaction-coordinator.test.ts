@@ -134,6 +134,26 @@ describe('InitProducerId', () => {
     expect(await bench.init()).toBe('7/3');
   });
 
+  it('refuses a zombie that goes on, and leaves the transaction of its successor open', async () => {
+    const bench = await TransactionBench.open();
+    await bench.init();
+    expect(await bench.retry(7, 0)).toBe('7/1');
+    const successor = { producerId: 7, producerEpoch: 1 };
+    await bench.add(successor, [0]);
+    expect(await bench.retry(7, 0)).toBe('PRODUCER_FENCED');
+    expect(bench.isOpen(successor, 0)).toBe(true);
+    expect(await bench.end(successor, 'commit')).toBeNull();
+  });
+
+  it('aborts the open transaction of a producer that goes on itself', async () => {
+    const bench = await TransactionBench.open();
+    await bench.init();
+    await bench.add(producer, [0]);
+    expect(await bench.retry(7, 0)).toBe('CONCURRENT_TRANSACTIONS');
+    await bench.clock.advance(0);
+    expect(bench.partitions.written).toEqual(['orders-0 abort 7/1']);
+  });
+
   it('can fence even the last usable epoch', async () => {
     const bench = await TransactionBench.open();
     await bench.init();
@@ -309,6 +329,19 @@ describe('EndTxn', () => {
     await end;
     expect([bench.states.at(-1), answer]).toEqual(['CompleteCommit', null]);
   });
+
+  it.each(['commit', 'abort'] as const)(
+    '%ss the other partitions, and lets the broker start, where one has seen a newer epoch of the producer',
+    async (outcome) => {
+      const bench = await TransactionBench.open();
+      await bench.init();
+      await bench.add(producer, [0, 1]);
+      bench.partitions.fenced.add('orders-0');
+      expect(await bench.end(producer, outcome)).toBeNull();
+      expect(bench.partitions.written).toEqual([`orders-1 ${outcome} 7/0`]);
+      expect(await bench.init()).toBe('7/1');
+    },
+  );
 
   it('passes over partitions that were deleted meanwhile', async () => {
     const bench = await TransactionBench.open();
@@ -505,6 +538,18 @@ describe('time', () => {
       expect(await each.add(producer, [0])).toEqual(['INVALID_PRODUCER_ID_MAPPING']);
       expect(await each.add({ producerId: 8, producerEpoch: 0 }, [0], 'open')).toEqual([null]);
     }
+  });
+
+  it('goes on looking after a tombstone could not be written', async () => {
+    const bench = await TransactionBench.open();
+    await bench.init();
+    await bench.init({ transactionalId: 'other' });
+    await bench.clock.advance(7 * dayMs - 1);
+    bench.log.nextFailure = new Error('the disk failed');
+    await bench.clock.advance(1);
+    expect(bench.states.filter((state) => state === 'gone')).toHaveLength(1);
+    await bench.clock.advance(60 * minuteMs);
+    expect(bench.states.filter((state) => state === 'gone')).toHaveLength(2);
   });
 
   it('leaves no timer when it is closed', async () => {

@@ -152,7 +152,7 @@ export class TransactionCoordinator implements Coordinator, TransactionVerifier 
     if (timeoutMs <= 0 || timeoutMs > this.#config['transaction.max.timeout.ms']) {
       throw refused('INVALID_TRANSACTION_TIMEOUT', transactionalId);
     }
-    if (!this.#log.isOpen) await this.#log.open();
+    await this.prepare();
     let freshProducerId: number | null = null;
     for (;;) {
       const current = this.#entries.get(transactionalId)?.transaction;
@@ -239,13 +239,31 @@ export class TransactionCoordinator implements Coordinator, TransactionVerifier 
     const markersDurable = new Set<Promise<void>>();
     for (const [topic, partitions] of transaction.partitions) {
       for (const partition of partitions) {
-        const durable = this.#partitions.writeMarker(topic, partition, marker);
+        const durable = this.#writeMarker(transactionalId, { topic, partition }, marker);
         if (durable !== undefined) markersDurable.add(durable);
       }
     }
     await Promise.all(markersDurable);
     // Not waited for: were it lost, markers would be written once more, which changes nothing.
     this.#watch(this.#store(complete(transaction, this.#clock.now())).stored, transactionalId);
+  }
+
+  /**
+   * A partition that has seen a newer epoch of the producer needs no marker of this one, and must not keep the others from theirs,
+   * nor the broker from its start.
+   */
+  #writeMarker(
+    transactionalId: string,
+    { topic, partition }: TopicPartition,
+    marker: TransactionMarker,
+  ): Promise<void> | undefined {
+    try {
+      return this.#partitions.writeMarker(topic, partition, marker);
+    } catch (error) {
+      if ((error as { readonly code?: unknown }).code !== 'INVALID_PRODUCER_EPOCH') throw error;
+      this.#logger.warn({ transactionalId, topic, partition, error: String(error) }, 'a transaction was passed over');
+      return undefined;
+    }
   }
 
   // ── Verification ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -331,12 +349,14 @@ export class TransactionCoordinator implements Coordinator, TransactionVerifier 
     const nowMs = this.#clock.now();
     for (const [transactionalId, { transaction }] of this.#entries) {
       if (!isExpired(transaction, nowMs, this.#config['transactional.id.expiration.ms'])) continue;
-      const { done } = this.#log.append(this.#log.partitionOf(transactionalId), [
-        transactionTombstone(transactionalId),
-      ]);
-      this.#entries.delete(transactionalId);
-      this.#watch(done, transactionalId);
+      this.#watch(this.#forget(transactionalId), transactionalId);
     }
+  }
+
+  async #forget(transactionalId: string): Promise<void> {
+    const { done } = this.#log.append(this.#log.partitionOf(transactionalId), [transactionTombstone(transactionalId)]);
+    this.#entries.delete(transactionalId);
+    await done;
   }
 
   /** For what nobody waits for: a failure here is the disk's, which ends the broker; the next start goes on. */

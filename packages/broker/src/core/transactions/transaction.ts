@@ -91,6 +91,8 @@ export function initProducer(
     case 'PrepareAbort':
       return { error: 'CONCURRENT_TRANSACTIONS' };
     case 'Ongoing':
+      // A zombie may only abort what is its own. (Kafka lets it abort its successor's transaction, and fences it after.)
+      if (expected !== null && validateProducer(current, expected) !== null) return { error: 'PRODUCER_FENCED' };
       return { fence: fence(current, nowMs) };
     case 'Empty':
     case 'CompleteCommit':
