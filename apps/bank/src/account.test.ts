@@ -1,6 +1,6 @@
 import { given, givenProcess } from '@millrace/eventsourcing/testing';
 import { it } from 'vitest';
-import { account } from './account.ts';
+import { account, maxCents } from './account.ts';
 import { transfer } from './transfer.ts';
 
 const funded = [
@@ -23,6 +23,26 @@ it('never lets out more than there is', () => {
   given(account, [...funded, { type: 'withdrawn', cents: 1 }])
     .when({ type: 'sendTransfer', transferId: 't', to: 'bob', cents: 500 })
     .thenRejected('insufficient-funds');
+});
+
+it('takes whole cents above zero and no more than it can count, whoever sends them', () => {
+  for (const cents of [0, -1, 1.5, Number.NaN, maxCents + 1]) {
+    for (const type of ['deposit', 'withdraw'] as const) {
+      given(account, funded).when({ type, cents }).thenRejected('invalid-amount');
+    }
+    given(account, funded)
+      .when({ type: 'sendTransfer', transferId: 't', to: 'bob', cents })
+      .thenRejected('invalid-amount');
+  }
+  const full = [...funded, { type: 'deposited', cents: maxCents - 500 }] as const;
+  given(account, full).when({ type: 'deposit', cents: 1 }).thenRejected('limit-exceeded');
+  given(account, full)
+    .when({ type: 'receiveTransfer', transferId: 't', from: 'bob', cents: 1 })
+    .thenRejected('limit-exceeded');
+  // What was taken is always given back.
+  given(account, full)
+    .when({ type: 'refundTransfer', transferId: 't', cents: 1 })
+    .then([{ type: 'transferRefunded', transferId: 't', cents: 1 }]);
 });
 
 it('does nothing for an account that was never opened', () => {

@@ -2,6 +2,9 @@
 import { decider, reject } from '@millrace/eventsourcing';
 import { accountCommand, accountEvent, accountState } from './contracts.ts';
 
+/** Of one command, and what deposits may bring an account to: far from 2^53, which money coming back may not reach either. */
+export const maxCents = 10 ** 13;
+
 export const account = decider({
   name: 'account',
   command: accountCommand,
@@ -16,14 +19,19 @@ export const account = decider({
       return state.isOpen ? reject('already-open') : [{ type: 'opened', owner: command.owner }];
     }
     if (!state.isOpen) return reject('no-such-account');
+    const { cents } = command;
+    // HTTP has looked at it, but commands come from other programs too.
+    if (!Number.isInteger(cents) || cents < 1 || cents > maxCents) return reject('invalid-amount');
+    const brings = command.type === 'deposit' || command.type === 'receiveTransfer';
+    if (brings && state.cents + cents > maxCents) return reject('limit-exceeded', `${maxCents} cents at most`);
     switch (command.type) {
       case 'deposit':
-        return [{ type: 'deposited', cents: command.cents }];
+        return [{ type: 'deposited', cents }];
       case 'withdraw':
-        if (command.cents > state.cents) return reject('insufficient-funds', `${state.cents} cents are left`);
-        return [{ type: 'withdrawn', cents: command.cents }];
+        if (cents > state.cents) return reject('insufficient-funds', `${state.cents} cents are left`);
+        return [{ type: 'withdrawn', cents }];
       case 'sendTransfer':
-        if (command.cents > state.cents) return reject('insufficient-funds', `${state.cents} cents are left`);
+        if (cents > state.cents) return reject('insufficient-funds', `${state.cents} cents are left`);
         return [{ ...command, type: 'transferSent', from: id }];
       case 'receiveTransfer':
         return [{ ...command, type: 'transferReceived' }];

@@ -1,14 +1,18 @@
 /** The bank as a plan: accounts, transfers between them, and two read models. */
 import { handleCommands, projection, runProcess } from '@millrace/eventsourcing';
+import { bytes, topic } from '@millrace/serde';
 import { StreamsBuilder, type Topology } from '@millrace/streams';
 import { account } from './account.ts';
 import { balance, transferRow, type Balance, type Transfer } from './contracts.ts';
 import { transfer } from './transfer.ts';
 
+/** Commands that cannot be read or decided: put aside with the reason, so that one of them does not stop the bank. */
+export const deadLetters = topic('bank-dead-letters', { key: bytes, value: bytes });
+
 const builder = new StreamsBuilder('bank');
 
 // Commands in; events, replies and new state out, in one transaction. One writer per account, no locks.
-const { events } = handleCommands(builder, account);
+const { events } = handleCommands(builder, account, { onError: { deadLetter: deadLetters.name } });
 runProcess(builder, transfer);
 
 export const balances = projection(builder, {

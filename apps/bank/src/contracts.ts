@@ -1,6 +1,6 @@
 /** The Protobuf contracts as serdes. A message's `oneof kind` becomes a value with a `type`, as deciders have it. */
 import { readFileSync } from 'node:fs';
-import type { Serde } from '@millrace/serde';
+import { UndecodableError, type Serde } from '@millrace/serde';
 import { protobuf } from '@millrace/serde/protobuf';
 import { parse } from 'protobufjs';
 
@@ -75,8 +75,11 @@ function union<T extends { readonly type: string }>(name: string): Serde<T> {
     },
     deserialize(data, context) {
       const decoded = serde.deserialize(data, context);
-      const type = decoded['kind'] as string;
-      return { type, ...plain(decoded[type] as Wire) } as unknown as T;
+      const type = decoded['kind'];
+      if (typeof type !== 'string')
+        throw new UndecodableError(serde.name, 'it is of no kind that is known here', context);
+      const value: { readonly type: string } = { type, ...plain(decoded[type] as Wire) };
+      return value as T; // by the contract
     },
   };
 }

@@ -2,7 +2,7 @@
 import type { Position } from '@millrace/client';
 import { isMillraceError, type CommandBus, type Reply } from '@millrace/eventsourcing';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
-import { account } from './account.ts';
+import { account, maxCents } from './account.ts';
 import type { AccountCommand, AccountEvent, Balance, Transfer } from './contracts.ts';
 
 /** A read model, whether in this process or in Redis. */
@@ -16,11 +16,13 @@ export interface HttpOptions {
   readonly transfers: Rows<Transfer>;
 }
 
-type Codes = 'already-open' | 'no-such-account' | 'insufficient-funds';
+type Codes = 'already-open' | 'no-such-account' | 'insufficient-funds' | 'invalid-amount' | 'limit-exceeded';
 type AccountReply = Reply<AccountEvent, Codes>;
 
 const id = { type: 'string', minLength: 1, maxLength: 64, pattern: '^[a-zA-Z0-9._-]+$' } as const;
-const cents = { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER } as const;
+const cents = { type: 'integer', minimum: 1, maximum: maxCents } as const;
+const params = { type: 'object', properties: { id } } as const;
+const maxKeyLength = 255;
 const moneyBody = { type: 'object', required: ['cents'], properties: { cents }, additionalProperties: false } as const;
 
 /**
@@ -28,7 +30,7 @@ const moneyBody = { type: 'object', required: ['cents'], properties: { cents }, 
  * `?after=` takes the `position` of a reply: the answer then reflects that command.
  */
 export function createServer({ bus, balances, transfers }: HttpOptions): FastifyInstance {
-  const server = Fastify();
+  const server = Fastify({ routerOptions: { maxParamLength: 4 * (maxKeyLength + 65) } });
 
   const send = (accountId: string, command: AccountCommand, commandId: string): Promise<AccountReply> =>
     bus.send(account, accountId, command, { commandId });
@@ -54,7 +56,7 @@ export function createServer({ bus, balances, transfers }: HttpOptions): Fastify
   for (const type of ['deposit', 'withdraw'] as const) {
     server.post<{ Params: { id: string }; Body: { cents: number } }>(
       `/accounts/:id/${type}`,
-      { schema: { body: moneyBody } },
+      { schema: { params, body: moneyBody } },
       async (request, reply) => {
         const command = { type, cents: request.body.cents };
         return answer(reply, 200, await send(request.params.id, command, commandIdOf(request.headers)));
@@ -76,18 +78,24 @@ export function createServer({ bus, balances, transfers }: HttpOptions): Fastify
     },
     async (request, reply) => {
       const { from, to, cents: amount } = request.body;
-      const transferId = commandIdOf(request.headers);
-      const sent = await send(from, { type: 'sendTransfer', transferId, to, cents: amount }, transferId);
+      const commandId = commandIdOf(request.headers);
+      // A command id is one of its account's, and transfers have one process each. An account's id holds no colon.
+      const transferId = `${from}:${commandId}`;
+      const sent = await send(from, { type: 'sendTransfer', transferId, to, cents: amount }, commandId);
       // 202: the money is on its way; the transfer itself says how it ended.
-      if (sent.status === 'accepted') void reply.header('location', `/transfers/${transferId}`);
+      if (sent.status === 'accepted') void reply.header('location', `/transfers/${encodeURIComponent(transferId)}`);
       return answer(reply, 202, sent, { transferId });
     },
   );
 
-  server.get<{ Params: { id: string }; Querystring: { after?: string } }>('/accounts/:id', async (request, reply) => {
-    const { value } = await balances.get(request.params.id, { after: positionOf(request.query.after) });
-    return value ?? reply.code(404).send({ error: 'no-such-account' });
-  });
+  server.get<{ Params: { id: string }; Querystring: { after?: string } }>(
+    '/accounts/:id',
+    { schema: { params } },
+    async (request, reply) => {
+      const { value } = await balances.get(request.params.id, { after: positionOf(request.query.after) });
+      return value ?? reply.code(404).send({ error: 'no-such-account' });
+    },
+  );
 
   server.get<{ Params: { id: string } }>('/transfers/:id', async (request, reply) => {
     const { value } = await transfers.get(request.params.id);
@@ -114,13 +122,16 @@ export function createServer({ bus, balances, transfers }: HttpOptions): Fastify
   return server;
 }
 
-class BadPositionError extends Error {
+class BadRequestError extends Error {
   readonly statusCode = 400;
 }
 
 function commandIdOf(headers: Readonly<Record<string, string | string[] | undefined>>): string {
   const given = headers['idempotency-key'];
-  return typeof given === 'string' && given !== '' ? given : crypto.randomUUID();
+  if (typeof given !== 'string' || given === '') return crypto.randomUUID();
+  if (given.length > maxKeyLength)
+    throw new BadRequestError(`Idempotency-Key has more than ${maxKeyLength} characters`);
+  return given;
 }
 
 function answer(reply: FastifyReply, status: number, result: AccountReply, more: object = {}): FastifyReply {
@@ -145,7 +156,9 @@ function textOf({ topic, partition, offset }: Position): string {
 function positionOf(text: string | undefined): Position | undefined {
   if (text === undefined) return undefined;
   const match = /^([\w.-]+)\/(\d+)@(\d+)$/.exec(text);
-  if (match === null)
-    throw new BadPositionError(`after is the position of a reply, such as account-commands/0@12, not ${text}`);
-  return { topic: match[1]!, partition: Number(match[2]), offset: Number(match[3]) };
+  const position = { topic: match?.[1] ?? '', partition: Number(match?.[2]), offset: Number(match?.[3]) };
+  if (position.topic !== account.commands.name || !Number.isSafeInteger(position.offset)) {
+    throw new BadRequestError(`after is the position of a reply, such as account-commands/0@12, not ${text}`);
+  }
+  return position;
 }

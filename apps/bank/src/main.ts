@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { isMillraceError } from '@millrace/client';
-import { startService } from './service.ts';
+import { startService, type ServiceOptions } from './service.ts';
 
 const usage = `Usage: npm start -w @millrace/bank -- [options]
 
@@ -11,6 +11,29 @@ const usage = `Usage: npm start -w @millrace/bank -- [options]
   --data DIR                        the embedded broker's directory (default .millrace-bank)
   --broker-port N                   where the embedded broker listens (default 9092)
   --port N                          HTTP (default 8080)`;
+
+class UsageError extends Error {}
+
+function portOf(option: string, text: string): number {
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
+  throw new UsageError(`--${option} takes a number from 0 to 65535, not ${text}`);
+}
+
+function storeOf(text: string): string {
+  if (text === 'memory' || /^rediss?:\/\/./.test(text)) return text;
+  throw new UsageError(`--store takes memory or redis://HOST:PORT, not ${text}`);
+}
+
+/** What is waited for is said once, not with each attempt. */
+function waiting(): ServiceOptions['logger'] {
+  let last = '';
+  const say = (context: object, message: string): void => {
+    if (message !== last) console.error(message, context);
+    last = message;
+  };
+  return { debug() {}, info() {}, warn: say, error: say };
+}
 
 try {
   const { values } = parseArgs({
@@ -29,9 +52,10 @@ try {
     await using service = await startService({
       broker: values.broker,
       dataDirectory: values.data,
-      brokerPort: Number(values['broker-port']),
-      store: values.store,
-      httpPort: Number(values.port),
+      brokerPort: portOf('broker-port', values['broker-port']),
+      store: storeOf(values.store),
+      httpPort: portOf('port', values.port),
+      logger: waiting(),
     });
     console.log(`the bank is open at ${service.url}, its log at ${service.brokerAddress}`);
     const stopping = new AbortController();
@@ -39,6 +63,9 @@ try {
     await Promise.race([service.done, once(stopping.signal, 'abort')]);
   }
 } catch (error) {
-  console.error(isMillraceError(error) ? `${error.code}: ${error.message}` : error);
+  const { code = '' } = error as { readonly code?: string };
+  if (error instanceof UsageError || code.startsWith('ERR_PARSE_ARGS'))
+    console.error(`${(error as Error).message}\n\n${usage}`);
+  else console.error(isMillraceError(error) ? `${error.code}: ${error.message}` : error);
   process.exitCode = 1;
 }

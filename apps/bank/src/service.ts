@@ -3,10 +3,10 @@ import { Broker } from '@millrace/broker';
 import { Client, type Cluster } from '@millrace/client';
 import { openCommandBus, processTopic } from '@millrace/eventsourcing';
 import { string } from '@millrace/serde';
-import { openView, redis } from '@millrace/stores/redis';
+import { openView, redis, type RedisStoreOptions } from '@millrace/stores/redis';
 import { Streams } from '@millrace/streams';
 import { account } from './account.ts';
-import { balances, topology, transfers } from './bank.ts';
+import { balances, deadLetters, topology, transfers } from './bank.ts';
 import { balance, transferRow, type Balance, type Transfer } from './contracts.ts';
 import { createServer, type Rows } from './http.ts';
 import { transfer } from './transfer.ts';
@@ -22,6 +22,8 @@ export interface ServiceOptions {
   readonly store: string;
   /** 0: any free one. */
   readonly httpPort: number;
+  /** Hears of what the bank waits for: Redis, a broker. Default: silent. */
+  readonly logger?: RedisStoreOptions['logger'];
 }
 
 export interface Service extends AsyncDisposable {
@@ -33,13 +35,19 @@ export interface Service extends AsyncDisposable {
 
 /** Resolves when requests are answered. What was opened is closed again where something fails. */
 export async function startService(options: ServiceOptions): Promise<Service> {
+  const { store, logger } = options;
   const opened: AsyncDisposable[] = [];
   const own = <T extends AsyncDisposable>(made: T): T => {
     opened.push(made);
     return made;
   };
   const closeAll = async (): Promise<void> => {
-    for (const made of opened.toReversed()) await made[Symbol.asyncDispose]();
+    const failures: unknown[] = [];
+    for (const made of opened.toReversed()) {
+      // What cannot be closed keeps nothing else open.
+      await made[Symbol.asyncDispose]().then(undefined, (error: unknown) => failures.push(error));
+    }
+    if (failures.length > 0) throw failures[0];
   };
   try {
     const broker =
@@ -49,18 +57,19 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     const brokerAddress = options.broker ?? broker!.address;
     const cluster: Cluster = broker ?? brokerAddress;
     const client = own(await Client.connect(cluster, { clientId: 'bank' }));
-    await client.admin.createTopics([account.commands, account.events, processTopic(transfer)]);
+    await client.admin.createTopics([account.commands, account.events, processTopic(transfer), deadLetters]);
 
     const app = own(
       Streams.start(topology, {
         cluster,
         commit: 'eager', // a reply is seen when it is committed: it should not wait for an interval
-        ...(options.store === 'memory' ? {} : { store: redis({ url: options.store }) }),
+        logger,
+        ...(store === 'memory' ? {} : { store: redis({ url: store, logger }) }),
       }),
     );
     await app.running;
     const bus = own(await openCommandBus(client));
-    const http = createServer({ bus, ...(await openViews(app, options.store, own)) });
+    const http = createServer({ bus, ...(await openViews(app, store, own)) });
     own({ [Symbol.asyncDispose]: () => http.close() });
     const url = await http.listen({ port: options.httpPort, host: '127.0.0.1' });
     return { url, brokerAddress, done: app.done, [Symbol.asyncDispose]: closeAll };

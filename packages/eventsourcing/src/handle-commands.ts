@@ -11,7 +11,7 @@ import { encodeEvents, replies, type ReplyRecord } from './replies.ts';
 export interface HandleOptions {
   /** A command id seen again within this time (of the commands' timestamps) gets its first reply again. Default 24 hours. */
   readonly idempotencyMs?: number | undefined;
-  /** For a command whose headers make no sense, or on which `decide` or `evolve` throws. Default: the builder's. */
+  /** For a command that its serde refuses or whose headers make no sense, or on which `decide` or `evolve` throws. Default: the builder's. */
   readonly onError?: ErrorPolicy | undefined;
 }
 
@@ -137,7 +137,7 @@ export function handleCommands<C extends Typed, E extends Typed, S, R extends st
   };
 
   const results = builder
-    .stream(decider.commands)
+    .stream(decider.commands, { onInvalid: onError })
     .mapValues((command, _, { headers }): Envelope<C> => ({
       command,
       givenId: headers.text(headerNames.id) ?? '',

@@ -121,14 +121,11 @@ describe('a timeout', () => {
     driver.pipeInput(orders, { ...placed, key: 'o:unpaid@30000:0:unpaid@30000', timestampMs: 0 });
     driver.pipeInput(orders, { ...placed, key: 'o', timestampMs: 0 });
     driver.advanceWallClockTime(seconds(30));
-    const ids = driver
-      .readRecords(account.commands)
-      .map(({ headers }) => headers.text('millrace-id'))
-      .toSorted();
-    expect(ids).toEqual([
-      'reminder:o%3Aunpaid%4030000%3A0%3Aunpaid%4030000:unpaid@30000:0',
-      'reminder:o:unpaid@30000:0',
-    ]);
+    const ids = driver.readRecords(account.commands).map(({ headers }) => headers.text('millrace-id'));
+    expect(ids).toHaveLength(2);
+    expect(new Set(ids)).toEqual(
+      new Set(['reminder:o%3Aunpaid%4030000%3A0%3Aunpaid%4030000:unpaid@30000:0', 'reminder:o:unpaid@30000:0']),
+    );
   });
 
   it('goes with a process that is over', () => {
