@@ -1,11 +1,28 @@
+import zstd from '@foxglove/wasm-zstd';
 import { CompressionCodecs, CompressionTypes, Kafka, logLevel, type Consumer, type KafkaMessage } from 'kafkajs';
+import { compressFrame, decompressFrame } from 'lz4-napi';
 import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
 import { startTestBroker } from './broker.ts';
 
-// A CommonJS module without types: a codec that writes Java's snappy framing.
+// kafkajs brings gzip alone. A CommonJS module without types: a codec that writes Java's snappy framing.
 const snappyCodec = createRequire(import.meta.url)('kafkajs-snappy') as () => never;
 CompressionCodecs[CompressionTypes.Snappy] = snappyCodec;
+// The published codecs for the other two compile C++ when they are installed; these libraries bring it compiled.
+CompressionCodecs[CompressionTypes.LZ4] = () => ({
+  compress: ({ buffer }: { readonly buffer: Buffer }) => compressFrame(buffer),
+  decompress: (buffer: Buffer) => decompressFrame(buffer),
+});
+CompressionCodecs[CompressionTypes.ZSTD] = () => ({
+  compress: async ({ buffer }: { readonly buffer: Buffer }) => {
+    await zstd.isLoaded;
+    return Buffer.from(zstd.compress(buffer, 3));
+  },
+  decompress: async (buffer: Buffer) => {
+    await zstd.isLoaded;
+    return Buffer.from(zstd.decompress(buffer, 1 << 20));
+  },
+});
 
 describe('kafkajs', { timeout: 60_000 }, () => {
   const client = (address: string): Kafka => new Kafka({ brokers: [address], logLevel: logLevel.NOTHING });
@@ -14,6 +31,8 @@ describe('kafkajs', { timeout: 60_000 }, () => {
     ['none', CompressionTypes.None],
     ['gzip', CompressionTypes.GZIP],
     ['snappy', CompressionTypes.Snappy],
+    ['lz4', CompressionTypes.LZ4],
+    ['zstd', CompressionTypes.ZSTD],
   ])('produces and consumes with compression %s', async (_, compression) => {
     await using broker = await startTestBroker({ 'num.partitions': 2 });
     const kafka = client(broker.address);

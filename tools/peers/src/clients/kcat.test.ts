@@ -1,12 +1,14 @@
 import { execFile, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
+import { Client } from '@millrace/client';
+import { string, topic } from '@millrace/serde';
 import { describe, expect, it } from 'vitest';
 import { available } from '../services/availability.ts';
 import { startTestBroker, type TestBroker } from './broker.ts';
 
 /** kcat is librdkafka: what holds here holds for its clients in C, C++, Python, Go, .NET, Rust. */
 describe.runIf(available('kcat'))('kcat', { timeout: 60_000 }, () => {
-  const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'];
+  const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
 
   it.each(codecs)('produces and consumes what it compressed with %s', async (codec) => {
     await using broker = await startTestBroker();
@@ -14,6 +16,23 @@ describe.runIf(available('kcat'))('kcat', { timeout: 60_000 }, () => {
     await produce(broker, ['-t', 'codec', '-K:', '-z', codec], lines);
     const consumed = await kcat(broker, ['-C', '-t', 'codec', '-e', '-q', '-f', '%k:%s\\n']);
     expect(consumed.trimEnd().split('\n')).toEqual(lines);
+  });
+
+  it.each(codecs)('reads what our client compressed with %s, and the other way round', async (codec) => {
+    await using broker = await startTestBroker();
+    await using client = await Client.connect(broker.address);
+    const lines = Array.from({ length: 500 }, (_, n) => `value ${n} ${'x'.repeat(n % 100)}`);
+    const [ours, theirs] = [topic('ours', { value: string }), topic('theirs', { value: string })];
+    await using producer = client.producer({ compressionType: codec, lingerMs: 100 });
+    await producer.send(
+      ours,
+      lines.map((value) => ({ value })),
+    );
+    expect((await kcat(broker, ['-C', '-t', 'ours', '-e', '-q'])).trimEnd().split('\n')).toEqual(lines);
+    await produce(broker, ['-t', 'theirs', '-z', codec], lines);
+    const read = [];
+    for await (const { value } of client.records(theirs, { to: 'end' })) read.push(value);
+    expect(read).toEqual(lines);
   });
 
   it('sees topics, partitions and their leader', async () => {
