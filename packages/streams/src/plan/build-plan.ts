@@ -80,6 +80,11 @@ function withRepartitions(draft: Draft): { readonly nodes: PlanNode[]; readonly 
       acceptsNullValues: true,
     });
   }
+  const names = new Set<string>();
+  for (const { name } of nodes) {
+    if (names.has(name)) throw new DuplicateNameError('nodes', name); // one of them may have been named here
+    names.add(name);
+  }
   return { nodes, outputOf };
 }
 

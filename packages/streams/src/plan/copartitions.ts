@@ -1,14 +1,16 @@
-import { NotCopartitionedError } from '../errors.ts';
+import { InvalidPlanError, NotCopartitionedError } from '../errors.ts';
 import type { PlanNode, TopicRef } from './plan.ts';
 
 /**
  * Groups of topics whose equal keys must meet: what reaches one join, one store, or processors that share one.
  * @throws {NotCopartitionedError} where their contracts name different numbers of partitions
+ * @throws {InvalidPlanError} where their keys are encoded differently
  */
 export function copartitionsOf(nodes: readonly PlanNode[], contractCounts: ReadonlyMap<string, number>): TopicRef[][] {
   const topics = new Map<string, TopicRef>();
   const counts = new Map<string, number>();
   const idOf = (topic: TopicRef): string => `${topic.kind}:${topic.name}`;
+  const keyNames = new Map<string, string>();
   const topicsOf = nodes.map((): Set<string> => new Set());
   for (const node of nodes) {
     const reached = topicsOf[node.id]!;
@@ -16,6 +18,7 @@ export function copartitionsOf(nodes: readonly PlanNode[], contractCounts: Reado
       if (node.topic.kind === 'pattern') continue;
       const id = idOf(node.topic);
       topics.set(id, node.topic);
+      keyNames.set(id, encodingOf(node.key.name));
       reached.add(id);
       const contract = node.topic.kind === 'external' ? contractCounts.get(node.topic.name) : undefined;
       if (contract !== undefined) counts.set(id, contract);
@@ -36,7 +39,11 @@ export function copartitionsOf(nodes: readonly PlanNode[], contractCounts: Reado
   const byStore = new Map<string, Set<string>>();
   for (const node of nodes) {
     const needsEqualKeys = node.stores.length > 0 || node.kind === 'streamTableJoin' || node.kind === 'tableTableJoin';
-    if (needsEqualKeys) addGroup(topicsOf[node.id]!);
+    if (needsEqualKeys) {
+      addGroup(topicsOf[node.id]!);
+      // Processors may well share a store by other keys than those of their records.
+      if (node.kind !== 'process') checkKeys(node, topicsOf[node.id]!);
+    }
     for (const store of node.stores) {
       const shared = byStore.get(store) ?? new Set();
       for (const id of topicsOf[node.id]!) shared.add(id);
@@ -45,6 +52,19 @@ export function copartitionsOf(nodes: readonly PlanNode[], contractCounts: Reado
   }
   for (const shared of byStore.values()) addGroup(shared);
 
+  function checkKeys(node: PlanNode, reached: ReadonlySet<string>): void {
+    const ids = [...reached];
+    const other = ids.find((id) => keyNames.get(id) !== keyNames.get(ids[0]!));
+    if (other === undefined) return;
+    const keys = Object.fromEntries([ids[0]!, other].map((id) => [topics.get(id)!.name, keyNames.get(id)]));
+    const list = Object.entries(keys).map(([topic, key]) => `'${topic}' (${key})`);
+    throw new InvalidPlanError(
+      `The keys of ${list.join(' and ')} meet in '${node.name}', but are encoded differently, so equal keys would lie on ` +
+        'different partitions. Give both topics one key serde, or one of the streams a new key: selectKey((_, key) => key, { name, key }).',
+      { node: node.name, keys },
+    );
+  }
+
   return groups.map((group) => {
     const known = [...group].filter((id) => counts.has(id));
     if (new Set(known.map((id) => counts.get(id))).size > 1) {
@@ -52,4 +72,9 @@ export function copartitionsOf(nodes: readonly PlanNode[], contractCounts: Reado
     }
     return [...group].map((id) => topics.get(id)!);
   });
+}
+
+/** Keys that are not null are the same bytes with and without `nullable`. */
+function encodingOf(serde: string): string {
+  return serde.replace(/^nullable\((.*)\)$/, '$1');
 }

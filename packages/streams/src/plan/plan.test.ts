@@ -25,6 +25,8 @@ interface Sale {
 }
 const sales = topic('sales', { key: string, value: json<Sale>() });
 const shops = topic('shops', { key: string, value: json<{ name: string }>() });
+/** Another encoding of the same keys. */
+const quoted = topic('quoted', { key: json<string>(), value: json<Sale>() });
 const output = topic('output', { key: string, value: json<any>() });
 
 function sink(tier: SinkTier): Sink<any, any> {
@@ -394,6 +396,25 @@ describe('what a plan refuses', () => {
           .filter(() => true, { name: 'f' }),
     ],
     [
+      'a node named as one that was given no name',
+      'DUPLICATE_NAME',
+      (b) =>
+        b
+          .stream(sales)
+          .filter(() => true, { name: 'filter-2' })
+          .filter(() => true),
+    ],
+    [
+      'a join of keys in two encodings',
+      'INVALID_PLAN',
+      (b) => b.stream(sales).join(b.table(quoted, { name: 'quoted' }), (l) => l),
+    ],
+    [
+      'a count of keys in two encodings',
+      'INVALID_PLAN',
+      (b) => b.stream(sales).merge(b.stream(quoted)).groupByKey().count({ name: 'n' }),
+    ],
+    [
       'a global table named as a store',
       'DUPLICATE_NAME',
       (b) => {
@@ -454,6 +475,33 @@ describe('what a plan refuses', () => {
     ['a branch named rest', 'INVALID_PLAN', (b) => b.stream(sales).branch({ rest: () => true } as never)],
   ])('%s is %s', (_name, code, edit) => {
     expect(built(edit)).toThrow(expect.objectContaining({ code }));
+  });
+
+  it.each<[string, (builder: StreamsBuilder) => unknown]>([
+    [
+      'are brought to one before they meet',
+      (b) =>
+        b
+          .stream(quoted)
+          .selectKey((_, key) => key, { name: 'plain', key: string })
+          .merge(b.stream(sales))
+          .groupByKey()
+          .count({ name: 'n' }),
+    ],
+    ['do not meet', (b) => b.stream(sales).merge(b.stream(quoted)).to(output)],
+    [
+      'are of a global table',
+      (b) => b.stream(sales).join(b.globalTable(quoted, { name: 'g' }), (l) => l, { on: (s) => s.shop }),
+    ],
+    [
+      'differ in nullable alone',
+      (b) =>
+        b
+          .stream(topic('maybe', { key: nullable(string), value: json<Sale>() }))
+          .join(b.table(shops, { name: 's' }), (l) => l),
+    ],
+  ])('takes keys in two encodings if they %s', (_name, edit) => {
+    expect(built(edit as (builder: StreamsBuilder) => void)).not.toThrow();
   });
 
   it('takes names of 100 characters', () => {
@@ -551,6 +599,16 @@ describe('a sink', () => {
     [
       'the last change of a commit, if it tells results apart by their number',
       (b) => b.stream(sales).groupByKey().count({ name: 'n' }).toStream().sink(sink('idempotency-key')),
+    ],
+    [
+      'rows that go by their age, if it tells results apart by their number',
+      (b) =>
+        b
+          .stream(sales)
+          .groupByKey()
+          .count({ name: 'n', emit: 'update', ttlMs: 5 })
+          .toStream()
+          .sink(sink('idempotency-key')),
     ],
   ])('is refused behind %s', (_name, edit) => {
     expect(plan(edit)).toThrow(expect.objectContaining({ code: 'NONDETERMINISTIC_SINK' }));

@@ -6,7 +6,10 @@ import type { PlanNode, PlanStore, SinkNode } from './plan.ts';
  * arrive, on the wall clock, or on answers from outside.
  * @throws {NondeterministicSinkError}
  */
-export function checkSinks(nodes: readonly PlanNode[], stores: ReadonlyMap<string, Pick<PlanStore, 'emit'>>): void {
+export function checkSinks(
+  nodes: readonly PlanNode[],
+  stores: ReadonlyMap<string, Pick<PlanStore, 'emit' | 'ttlMs'>>,
+): void {
   for (const sink of nodes) {
     if (sink.kind !== 'sink') continue;
     const because = reasonBehind({ nodes, stores }, sink, sink, new Set());
@@ -16,7 +19,7 @@ export function checkSinks(nodes: readonly PlanNode[], stores: ReadonlyMap<strin
 
 interface Around {
   readonly nodes: readonly PlanNode[];
-  readonly stores: ReadonlyMap<string, Pick<PlanStore, 'emit'>>;
+  readonly stores: ReadonlyMap<string, Pick<PlanStore, 'emit' | 'ttlMs'>>;
 }
 
 /** @param via the node on the way to the sink that `node` feeds */
@@ -61,7 +64,11 @@ function ordinalReason(
 ): string | undefined {
   if (sink.tier !== 'idempotency-key' || via?.kind === 'final' || via?.kind === 'late') return undefined;
   const isTable = node.stores.length > 0 && node.kind !== 'process' && node.kind !== 'streamStreamJoin';
-  const waits = isTable && node.stores.some((store) => stores.get(store)?.emit === 'commit');
+  if (!isTable) return undefined;
+  if (node.stores.some((store) => stores.get(store)?.ttlMs !== undefined)) {
+    return 'a table whose rows go by ttlMs, which a commit looks at';
+  }
+  const waits = node.stores.some((store) => stores.get(store)?.emit === 'commit');
   return waits ? "a table that passes on the last change of each commit (its store may say emit: 'update')" : undefined;
 }
 
