@@ -7,13 +7,21 @@ import { notRun } from './tools/peers/src/services/availability.ts';
 const closingLine: Reporter = {
   onTestRunEnd(modules, errors) {
     const count = { passed: 0, failed: errors.length, skipped: 0, pending: 0 };
+    const skippedWithNote: string[] = [];
     for (const module of modules) {
       count.failed += module.errors().length;
-      for (const test of module.children.allTests()) count[test.result().state]++;
+      for (const test of module.children.allTests()) {
+        const result = test.result();
+        count[result.state]++;
+        if (result.state === 'skipped' && result.note)
+          skippedWithNote.push(`not run: ${test.fullName} — ${result.note}`);
+      }
     }
     const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : '';
     process.once('exit', () =>
-      console.log([...notRun(), `${count.passed} passed, ${count.failed} failed${skipped}`].join('\n')),
+      console.log(
+        [...notRun(), ...skippedWithNote, `${count.passed} passed, ${count.failed} failed${skipped}`].join('\n'),
+      ),
     );
   },
 };

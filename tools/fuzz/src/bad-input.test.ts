@@ -81,7 +81,8 @@ describe('a disk that is full', () => {
     await expectIntact(data, acknowledged);
   });
 
-  it.runIf(canMount())('is the same on a real file system without space', async () => {
+  it('is the same on a real file system without space', async ({ skip }) => {
+    skip(!canMount(), whyNotMounted);
     const data = join(directory, 'small');
     mkdirSync(data);
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', data]);
@@ -107,7 +108,8 @@ describe('a disk that is full', () => {
 });
 
 describe('a directory that cannot be used', () => {
-  it.runIf(canMount())('because it is read-only: the broker says so, and starts when it is writable', async () => {
+  it('because it is read-only: the broker says so, and starts when it is writable', async ({ skip }) => {
+    skip(!canMount(), whyNotMounted);
     const data = join(directory, 'data');
     mkdirSync(data);
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', data]);
@@ -182,6 +184,8 @@ it.each([
 });
 
 /** Only root may, and not in every container. */
+const whyNotMounted = 'mounting a file system takes root on Linux';
+
 function canMount(): boolean {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
   const probe = mkdtempSync(join(tmpdir(), 'millrace-mount-'));
