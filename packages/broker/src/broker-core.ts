@@ -111,8 +111,11 @@ export class BrokerCore {
   /** Makes everything durable and closes the files. @throws `KafkaStorageError` */
   async close(): Promise<void> {
     await this.#housekeeping.close();
-    await this.#commits.drain();
-    await this.topics.close();
+    try {
+      await this.#commits.drain();
+    } finally {
+      await this.topics.close();
+    }
   }
 }
 

@@ -126,10 +126,11 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
 
   /**
    * Opens a connection within the process.
-   * @throws `BROKER_CLOSED`
+   * @throws `BROKER_CLOSED`: it was closed, or cannot go on (`cause` tells why)
    */
   dial(): InProcessChannel {
     this.#openCoreOrThrow();
+    if (this.#failure !== undefined) throw new BrokerClosedError(this.#failure);
     return this.#server.dial(this.#addresses[0] ?? { host: '127.0.0.1', port: 0 });
   }
 

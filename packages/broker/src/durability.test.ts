@@ -1,4 +1,4 @@
-import { nodePlatform, systemClock, type FileSystem } from '@millrace/platform';
+import { FileSystemError, nodePlatform, systemClock, type File, type FileSystem } from '@millrace/platform';
 import { SeededRandom, SimulatedFileSystem } from '@millrace/platform/simulated';
 import { apis } from '@millrace/protocol';
 import { expect, it } from 'vitest';
@@ -192,6 +192,7 @@ it('closes when fdatasync fails: it is not tried again, and nothing is acknowled
     'the connection closed',
   );
   expect(failures).toHaveLength(1);
+  expect(() => broker.dial()).toThrow(expect.objectContaining({ code: 'BROKER_CLOSED', cause: failures[0] }));
   await expect(broker.close()).rejects.toMatchObject({ code: 'KAFKA_STORAGE_ERROR' });
 });
 
@@ -244,3 +245,118 @@ it('refuses a directory that cannot be written, and leaves it unlocked', async (
   files.setReadOnly(false);
   await (await openOn(files)).close();
 });
+
+it('sets a second stray directory of one name aside beside the first', async () => {
+  const files = new SimulatedFileSystem();
+  for (const at of ['lost-0', 'lost-0-stray']) {
+    files.makeDirectory(`/data/${at}`);
+    const file = files.open(`/data/${at}/00000000000000000000.log`, 'write');
+    file.writev([Buffer.from(at)], 0);
+    file.close();
+  }
+  await using broker = await openOn(files);
+  expect(broker.metrics().partitionCount).toBe(0);
+  expect(files.list('/data').filter((name) => name.startsWith('lost'))).toEqual(['lost-0-stray', 'lost-0-stray-2']);
+});
+
+it('removes what a deletion left, and nothing else whose name ends so', async () => {
+  const files = new SimulatedFileSystem();
+  files.makeDirectory('/data/orders-0.01234567-89ab-4def-8123-456789abcdef-delete');
+  files.makeDirectory('/data/please-do-not-delete');
+  await using broker = await openOn(files);
+  expect(broker.metrics().partitionCount).toBe(0);
+  expect(files.list('/data').filter((name) => name.endsWith('-delete'))).toEqual(['please-do-not-delete']);
+});
+
+it('tells of a full disk when a topic is made, and can make it once there is room', async () => {
+  const whole = new SimulatedFileSystem();
+  const counted = await openOn(whole);
+  const before = whole.operationCount;
+  await TestBroker.over(counted).createTopic('orders', { partitions: 2 });
+  const operations = whole.operationCount - before;
+  await counted.close();
+  for (let operation = 0; operation < operations; operation++) {
+    const files = new SimulatedFileSystem();
+    const refusing = new RefusingFiles(files);
+    await using broker = await openOn(refusing.files);
+    const test = TestBroker.over(broker);
+    refusing.allowed = operation;
+    const wanted = { name: 'orders', numPartitions: 2, replicationFactor: 1 };
+    const { topics } = await test.client.request(apis.createTopics, 7, { topics: [wanted] });
+    refusing.allowed = Infinity;
+    if (topics[0]?.errorCode === 0) break;
+    expect(topics[0]?.errorCode, `refused after ${operation}`).toBe(56);
+    expect(topics[0]?.errorMessage).toMatch(/orders/);
+    await test.createTopic('orders', { partitions: 2 });
+    expect(await test.produce('orders', batchOf([{ value: 'x', timestampMs: nowMs }]))).toMatchObject({
+      baseOffset: 0,
+    });
+  }
+});
+
+it('leaves no file open, though the disk has failed or a log cannot be opened', async () => {
+  const files = new SimulatedFileSystem();
+  const counting = new RefusingFiles(files);
+  const broker = await openOn(counting.files);
+  const test = TestBroker.over(broker);
+  await test.createTopic('orders', { partitions: 4 });
+  await test.produce('orders', batchOf([{ value: 'kept', timestampMs: nowMs }]));
+  files.failSyncs(/orders-0/);
+  await expect(test.produce('orders', batchOf([{ value: 'lost', timestampMs: nowMs }]))).rejects.toThrow();
+  await expect(broker.close()).rejects.toMatchObject({ code: 'KAFKA_STORAGE_ERROR' });
+  expect(counting.openPaths()).toEqual([]);
+
+  files.failSyncs(undefined);
+  const damaged = files.open('/data/orders-3/partition.metadata', 'write');
+  damaged.truncate(0);
+  damaged.writev([Buffer.from('version: 0\ntopic_id: AAAAAAAAQACAAAAAAAAAAA')], 0);
+  damaged.close();
+  await expect(openOn(counting.files)).rejects.toMatchObject({ message: expect.stringContaining('orders-3') });
+  expect(counting.openPaths()).toEqual([]);
+});
+
+/** Counts the files that are open, and refuses to open or rename after so many times, as a machine that lacks descriptors or space. */
+class RefusingFiles {
+  allowed = Infinity;
+  readonly files: FileSystem;
+  readonly #open: string[] = [];
+
+  constructor(files: FileSystem) {
+    this.files = Object.assign(Object.create(files) as FileSystem, bound(files), {
+      rename: (from: string, to: string) => {
+        this.#allow('rename', to);
+        files.rename(from, to);
+      },
+      open: (path: string, mode: 'read' | 'write') => {
+        this.#allow('open', path);
+        const file = files.open(path, mode);
+        this.#open.push(path);
+        const close = (): void => {
+          const at = this.#open.indexOf(path);
+          if (at >= 0) this.#open.splice(at, 1);
+          file.close();
+        };
+        return Object.assign(Object.create(file) as File, bound(file), { path, close });
+      },
+    });
+  }
+
+  #allow(operation: string, path: string): void {
+    if (this.allowed-- > 0) return;
+    throw new FileSystemError(operation, path, Object.assign(new Error('refused'), { code: 'EMFILE' }));
+  }
+
+  openPaths(): readonly string[] {
+    return this.#open;
+  }
+}
+
+/** An object's methods, to be called without it. */
+function bound<T extends object>(target: T): Partial<T> {
+  const methods: Record<string, unknown> = {};
+  for (const name of Object.getOwnPropertyNames(Object.getPrototypeOf(target))) {
+    const value = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(target), name)?.value;
+    if (typeof value === 'function' && name !== 'constructor') methods[name] = value.bind(target);
+  }
+  return methods as Partial<T>;
+}

@@ -27,6 +27,14 @@ describe('broker configs', () => {
     );
   });
 
+  it.each(['log.retention.check.interval.ms', 'log.cleaner.backoff.ms', 'offsets.retention.check.interval.ms'])(
+    'keep %s to what a timer can wait for',
+    (name) => {
+      expect(brokerConfigFrom({ [name]: 2 ** 31 - 1 })).toMatchObject({ [name]: 2 ** 31 - 1 });
+      expect(() => brokerConfigFrom({ [name]: 2 ** 31 })).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG' }));
+    },
+  );
+
   it.each([
     ['num.partitions', 0],
     ['num.partitions', 1.5],

@@ -88,6 +88,8 @@ export interface ConfigDefinition {
 const int32Max = 2_147_483_647;
 /** Kafka's `Long.MAX_VALUE`, "unlimited": a number as far as a number goes. */
 export const unlimited: number = Number.MAX_SAFE_INTEGER;
+/** A timer that is set for longer fires at once. */
+const longestTimerMs = int32Max;
 const kib = 1024;
 const mib = 1024 * 1024;
 const secondMs = 1000;
@@ -102,11 +104,11 @@ const int = (value: number, min: number, documentation: string, max: number = in
   max,
   documentation,
 });
-const long = (value: number, min: number, documentation: string): ConfigDefinition => ({
+const long = (value: number, min: number, documentation: string, max: number = unlimited): ConfigDefinition => ({
   type: 'long',
   default: value,
   min,
-  max: unlimited,
+  max,
   documentation,
 });
 const bool = (value: boolean, documentation: string): ConfigDefinition => ({
@@ -215,9 +217,14 @@ export const brokerConfigDefinitions: Readonly<Record<BrokerConfigName, ConfigDe
   'log.cleaner.delete.retention.ms': long(dayMs, 0, 'Default of delete.retention.ms.'),
   'min.insync.replicas': int(1, 1, 'Default of min.insync.replicas: one node has one replica.', 1),
 
-  'log.retention.check.interval.ms': long(5 * minuteMs, 1, 'How often retention and time-based rolling are looked at.'),
+  'log.retention.check.interval.ms': long(
+    5 * minuteMs,
+    1,
+    'How often retention and time-based rolling are looked at.',
+    longestTimerMs,
+  ),
   'log.cleaner.enable': bool(true, 'Compact topics.'),
-  'log.cleaner.backoff.ms': long(15 * secondMs, 1, 'How often compaction looks for something to do.'),
+  'log.cleaner.backoff.ms': long(15 * secondMs, 1, 'How often compaction looks for something to do.', longestTimerMs),
   'log.cleaner.dedupe.buffer.size': long(128 * mib, mib, "Memory of a compaction's map of keys."),
   'num.recovery.threads.per.data.dir': int(8, 1, 'Logs opened (and recovered) side by side at start. (Kafka: 2.)'),
 
@@ -236,7 +243,12 @@ export const brokerConfigDefinitions: Readonly<Record<BrokerConfigName, ConfigDe
   ),
   'offsets.topic.segment.bytes': int(100 * mib, 1, 'segment.bytes of __consumer_offsets, when it is made.'),
   'offsets.retention.minutes': int(10_080, 1, 'How long the offsets of an empty group are kept.'),
-  'offsets.retention.check.interval.ms': long(10 * minuteMs, 1, 'How often expired offsets are looked for.'),
+  'offsets.retention.check.interval.ms': long(
+    10 * minuteMs,
+    1,
+    'How often expired offsets are looked for.',
+    longestTimerMs,
+  ),
   'offset.metadata.max.bytes': int(4096, 0, 'Longest metadata of a committed offset.'),
 
   'transaction.state.log.num.partitions': int(4, 1, 'Partitions of __transaction_state, when it is made. (Kafka: 50.)'),

@@ -151,3 +151,32 @@ it('does not wait for anything once it is closed', async () => {
   expect(valuesIn(await waiting)).toEqual([[]]);
   expect(valuesIn(await world.fetcher.fetch(world.request()))).toEqual([[]]);
 });
+
+it('shares the budget for answers among the reads that wait for the disk at the same time', async () => {
+  const asked: number[] = [];
+  let answer = (): void => {};
+  const disk = new Promise<void>((resolve) => (answer = resolve));
+  const log = {
+    logStartOffset: 0,
+    logEndOffset: 10,
+    async read(_offset: number, { maxBytes }: { readonly maxBytes: number }) {
+      asked.push(maxBytes);
+      await disk;
+      return { parts: [], byteLength: maxBytes };
+    },
+  } as unknown as PartitionLog;
+  const fetcher = new Fetcher({ clock: new VirtualClock(), responseBudget: () => 100 });
+  const request: FetchRequest = {
+    positions: [{ log, offset: 0, maxBytes: 60 }],
+    isolation: 'read_uncommitted',
+    maxBytes: 1000,
+    minBytes: 1,
+    maxWaitMs: 0,
+  };
+  const reads = [fetcher.fetch(request), fetcher.fetch(request), fetcher.fetch(request)];
+  expect(asked).toEqual([60, 40, 0]);
+  answer();
+  await Promise.all(reads);
+  void fetcher.fetch(request);
+  expect(asked).toEqual([60, 40, 0, 60]);
+});

@@ -44,6 +44,8 @@ export class Fetcher {
   readonly #parked: Set<ParkedFetch> = new Set<ParkedFetch>();
   #woken: ParkedFetch[] = [];
   #rotation = 0;
+  /** What reads under way may come to: the budget knows of an answer only once it is there. */
+  #readingBytes = 0;
   #isClosed = false;
 
   /** @param options.responseBudget bytes that a response may have now, as memory goes; the first batch is given in any case */
@@ -176,16 +178,21 @@ export class Fetcher {
     const { positions } = request;
     const results: FetchResult[] = [];
     results.length = positions.length;
-    const budget: Budget = {
-      remainingBytes: Math.min(request.maxBytes, Math.max(0, this.#responseBudget())),
-      isEmpty: true,
-    };
+    const allowedBytes = Math.min(request.maxBytes, Math.max(0, this.#responseBudget() - this.#readingBytes));
+    const budget: Budget = { remainingBytes: allowedBytes, isEmpty: true };
     // Multiplied (by 2^32 over the golden ratio): with a plain count, readers that take turns would each see every other start.
     const start = positions.length === 0 ? 0 : (Math.imul(this.#rotation++, 0x9e3779b1) >>> 0) % positions.length;
     for (let step = 0; step < positions.length; step++) {
       const index = (start + step) % positions.length;
       const read = readAt(request, positions[index]!, budget);
-      if (read instanceof Promise) return finishRead(request, results, budget, start, step, read);
+      if (read instanceof Promise) {
+        const wantedBytes = positions.reduce((sum, position) => sum + position.maxBytes, 0);
+        const reservedBytes = Math.max(0, Math.min(allowedBytes, wantedBytes));
+        this.#readingBytes += reservedBytes;
+        return finishRead(request, results, budget, start, step, read).finally(
+          () => (this.#readingBytes -= reservedBytes),
+        );
+      }
       results[index] = settle(read, budget);
     }
     return results;

@@ -14,19 +14,27 @@ export function clearStrays(options: {
   const { directory, files, logger, expected } = options;
   for (const name of files.list(directory)) {
     const path = `${directory}/${name}`;
-    if (name.endsWith('-delete')) {
+    if (/^.+-\d+\.[0-9a-f-]{36}-delete$/.test(name)) {
       files.remove(path); // a deletion that had begun
       continue;
     }
     if (expected.has(name) || !/^.+-\d+$/.test(name) || files.stat(path)?.kind !== 'directory') continue;
     if (hasRecords(files, path)) {
-      files.rename(path, `${path}-stray`);
-      logger.warn({ directory: path }, 'a partition directory belongs to no topic; it was renamed to …-stray');
+      const aside = freeName(files, `${path}-stray`);
+      files.rename(path, aside);
+      logger.warn({ directory: path, aside }, 'a partition directory belongs to no topic; it was set aside');
     } else {
       files.remove(path);
       logger.info({ directory: path }, 'an empty partition directory that belongs to no topic was removed');
     }
   }
+}
+
+/** One of that name may lie there from another time. */
+function freeName(files: FileSystem, path: string): string {
+  let free = path;
+  for (let number = 2; files.stat(free) !== undefined; number++) free = `${path}-${number}`;
+  return free;
 }
 
 function hasRecords(files: FileSystem, directory: string): boolean {

@@ -110,8 +110,15 @@ export class Topics implements Partitions {
     // A mark of another epoch was left by a copy of the directory: what it vouches for is not what is here.
     const closedCleanly = options.closedCleanlyAt !== undefined && options.closedCleanlyAt === state.brokerEpoch;
     const topics = new Topics(options, metadata, state, closedCleanly);
-    await topics.#start(state);
-    return topics;
+    try {
+      await topics.#start(state);
+      return topics;
+    } catch (error) {
+      await topics
+        .close()
+        .catch((closing: unknown) => options.logger.error({ error: closing }, 'closing the logs failed'));
+      throw error;
+    }
   }
 
   async #start(state: ReplayedState): Promise<void> {
@@ -143,12 +150,13 @@ export class Topics implements Partitions {
     // Before the records that say that they are gone: else a crash could bring directories back that nobody owns.
     if (changes.length > 1) await files.syncDirectory(directory);
     this.#partitionCount = toOpen.length;
-    const logs = await boundedParallel(
+    await boundedParallel(
       toOpen,
       this.#options.config['num.recovery.threads.per.data.dir'],
-      ({ topic, partition, config }) => this.#openLog(topic, partition, config),
+      async ({ topic, partition, config }) => {
+        topic.logs[partition] = await this.#openLog(topic, partition, config);
+      },
     );
-    for (const [index, { topic, partition }] of toOpen.entries()) topic.logs[partition] = logs[index]!;
     await this.#metadata.append(changes);
   }
 
@@ -307,12 +315,7 @@ export class Topics implements Partitions {
       this.#partitionCount += partitionCount - before;
       try {
         const logs = await this.#openLogs(topic, before, partitionCount, config);
-        await this.#metadata.append([
-          [
-            { subject: 'topic', topicId: topic.topicId },
-            { ...valueOf(topic), partitionCount },
-          ],
-        ]);
+        await this.#record(topic, { ...valueOf(topic), partitionCount }, logs);
         topic.logs.push(...logs);
       } catch (error) {
         this.#partitionCount -= partitionCount - before;
@@ -346,11 +349,15 @@ export class Topics implements Partitions {
     });
   }
 
-  /** Waits for changes under way, then closes the logs. Nothing may be appended any more. */
+  /** Waits for changes under way, then closes the logs, the others too where one fails. Nothing may be appended any more. */
   async close(): Promise<void> {
     await this.#changes.idle();
-    const logs = [...this.#byName.values()].flatMap((topic) => topic.logs);
-    await boundedParallel([...logs, this.#metadata.log], 8, (log) => log.close());
+    const opened = [...this.#byName.values()].flatMap((topic) => topic.logs.filter((log) => log !== undefined));
+    const failures: unknown[] = [];
+    await boundedParallel([...opened, this.#metadata.log], 8, (log) =>
+      log.close().catch((error: unknown) => void failures.push(error)),
+    );
+    if (failures.length > 0) throw failures[0];
   }
 
   async #make(name: string, partitionCount: number, configs: TopicConfigs): Promise<Topic> {
@@ -379,7 +386,7 @@ export class Topics implements Partitions {
     }
   }
 
-  /** All or none: logs made before one failed are removed. */
+  /** All or none: where one fails, what was made before it is removed, and the half of it. */
   async #openLogs(topic: TopicState, from: number, to: number, config: LogConfig): Promise<PartitionLog[]> {
     const made: PartitionLog[] = [];
     const numbers = Array.from({ length: to - from }, (_, index) => from + index);
@@ -391,16 +398,21 @@ export class Topics implements Partitions {
       });
     } catch (error) {
       await Promise.allSettled(made.map((log) => log.delete()));
+      for (const partition of numbers) this.#options.files.remove(this.#directoryOf(topic, partition));
       throw error;
     }
   }
 
+  #directoryOf(topic: TopicState, partition: number): string {
+    return `${this.#options.directory}/${topic.name}-${partition}`;
+  }
+
   #openLog(topic: TopicState, partition: number, config: LogConfig): Promise<PartitionLog> {
-    const { directory, files, clock, commits, tailCache, logger } = this.#options;
+    const { files, clock, commits, tailCache, logger } = this.#options;
     return PartitionLog.open({
       topic: topic.name,
       partition,
-      directory: `${directory}/${topic.name}-${partition}`,
+      directory: this.#directoryOf(topic, partition),
       topicId: topic.topicId,
       files,
       clock,

@@ -80,11 +80,15 @@ async function find(
     case latestTiered:
       return found(-1, -1, -1);
     default: {
+      // What is not durable yet, or not stable, has no greatest timestamp either: nobody could fetch it.
+      const endOffset = isolation === 'read_committed' ? log.lastStableOffset : log.highWatermark;
       const at =
         timestamp === maxTimestamp
           ? await log.offsetForMaxTimestamp()
           : await log.offsetForTimestamp(timestamp, isolation);
-      return at === null ? found(-1, -1, -1) : found(at.offset, at.timestampMs, at.leaderEpoch);
+      return at === null || at.offset >= endOffset
+        ? found(-1, -1, -1)
+        : found(at.offset, at.timestampMs, at.leaderEpoch);
     }
   }
 }

@@ -6,6 +6,10 @@ export { errorCodes } from '@millrace/protocol';
 /** The number of a thrown error. What is not Kafka's is `UNKNOWN_SERVER_ERROR`, and is logged with its stack. */
 export function errorCodeOf(error: unknown, logger: Logger): number {
   if (isKafkaError(error)) return errorCodes[error.code];
+  if (isDiskError(error)) {
+    logger.error({ error: error.stack }, 'the disk refuses');
+    return errorCodes.KAFKA_STORAGE_ERROR;
+  }
   logger.error({ error: error instanceof Error ? error.stack : String(error) }, 'a request failed unexpectedly');
   return errorCodes.UNKNOWN_SERVER_ERROR;
 }
@@ -17,7 +21,12 @@ export function codeOf(error: ErrorName | null): number {
 
 /** What the client may be told of a thrown error. */
 export function errorMessageOf(error: unknown): string {
-  return isKafkaError(error) ? error.message : 'The broker failed unexpectedly: see its log.';
+  return isKafkaError(error) || isDiskError(error) ? error.message : 'The broker failed unexpectedly: see its log.';
+}
+
+/** A full disk, or no descriptors left: the client may try again. */
+function isDiskError(error: unknown): error is Error {
+  return isMillraceError(error) && error.code === 'FILE_SYSTEM_ERROR';
 }
 
 function isKafkaError(error: unknown): error is Error & { readonly code: ErrorName } {

@@ -568,3 +568,16 @@ describe('DescribeCluster', () => {
     expect(controllers.errorCode).toBe(errorCodes.MISMATCHED_ENDPOINT_TYPE);
   });
 });
+
+it('gives no record as the one with the greatest timestamp before it can be fetched', async () => {
+  await using test = await TestBroker.open();
+  await test.createTopic('orders');
+  const other = TestBroker.over(test.broker);
+  const greatest = { topics: [{ name: 'orders', partitions: [{ partitionIndex: 0, timestamp: -3 }] }] };
+  const written = test.produce('orders', batchOf([{ value: 'x', timestampMs: 7 }]));
+  const early = await other.client.request(apis.listOffsets, 7, greatest); // in the turn of the append
+  expect(early.topics[0]?.partitions[0]).toMatchObject({ errorCode: 0, offset: -1, timestamp: -1 });
+  await written;
+  const late = await other.client.request(apis.listOffsets, 7, greatest);
+  expect(late.topics[0]?.partitions[0]).toMatchObject({ errorCode: 0, offset: 0, timestamp: 7 });
+});

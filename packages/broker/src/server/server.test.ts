@@ -322,6 +322,59 @@ describe('memory', () => {
     expect(closedCount).toBeLessThan(5);
     for (const connection of stuck) connection.destroy();
   });
+
+  it('held by a client within the process holds connections back no longer than it is held', async () => {
+    await using world = await World.open({
+      'queued.max.request.bytes': 1 << 20,
+      'group.initial.rebalance.delay.ms': 10_000,
+    });
+    await world.run(world.test.createTopic('orders'));
+    const other = await world.client();
+    const parked = other.post(apis.fetch, 12, { maxWaitMs: 300, minBytes: 1, topics: topics('orders') });
+    await world.clock.advance(5);
+    const protocols = [{ name: 'range', metadata: new Uint8Array(1_200_000) }];
+    const timeouts = { sessionTimeoutMs: 30_000, rebalanceTimeoutMs: 30_000 };
+    world.test.client.post(apis.joinGroup, 3, { groupId: 'g', ...timeouts, protocolType: 'consumer', protocols });
+    await world.clock.advance(1000); // the fetch is answered while memory is short: the connection is not read
+    const next = other.post(apis.metadata, 9, { topics: [] });
+    await world.clock.advance(11_000);
+    expect(other.answered).toEqual([parked, next]);
+  });
+
+  it('of whole requests behind one that waits is bounded, too: the connection that holds most is closed', async () => {
+    await using world = await World.open({ 'queued.max.request.bytes': 1 << 20 });
+    await world.run(world.test.createTopic('orders'));
+    const [hostile, honest] = [await world.client(), await world.client()];
+    hostile.post(apis.fetch, 12, { maxWaitMs: 3_600_000, minBytes: 1, topics: topics('orders') });
+    await world.clock.advance(5);
+    hostile.post(apis.produce, 9, {
+      acks: -1,
+      topicData: [{ name: 'orders', partitionData: [{ index: 0, records: new Uint8Array(1_200_000) }] }],
+    });
+    await world.clock.advance(50);
+    expect(await isClosed(world, hostile)).toBe(true);
+    for (let round = 0; round < 2; round++) {
+      expect((await world.run(honest.request(apis.metadata, 9, { topics: [] }))).topics).toEqual([]);
+    }
+    expect(world.metric('held_request_bytes')).toBe(0);
+  });
+
+  it('of unread answers is back below its limit with the next look at them, however many read nothing', async () => {
+    await using world = await World.open({ 'millrace.queued.max.response.bytes': 1 << 20 });
+    await world.run(world.test.createTopic('orders'));
+    await world.run(world.test.produce('orders', big('x')));
+    for (let i = 0; i < 40; i++) {
+      const connection = await world.connection();
+      connection.pause();
+      const request = { maxWaitMs: 0, minBytes: 1, maxBytes: 1 << 22, topics: topics('orders') };
+      connection.write(encodeRequest(apis.fetch, 12, { correlationId: i, clientId: 'raw' }, request).parts);
+    }
+    await world.clock.advance(5);
+    expect(world.metric('held_response_bytes')).toBeGreaterThan(1.5 * (1 << 20));
+    await world.clock.advance(6000);
+    expect(world.metric('held_response_bytes')).toBeLessThanOrEqual(1 << 20);
+    expect(world.metric('held_response_bytes')).toBeGreaterThan((1 << 20) - 60_000);
+  });
 });
 
 describe('closing', () => {

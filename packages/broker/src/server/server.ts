@@ -35,6 +35,8 @@ export class Server {
   #toFlush: Session[] = [];
   #cancelSweep: (() => void) | undefined;
   #isReconsidering = false;
+  /** Somebody may have been held back since those that are were told to look again. */
+  #wasShort = false;
   #isClosed = false;
   #onLastClosed: (() => void) | undefined;
 
@@ -61,7 +63,7 @@ export class Server {
       },
       nowMs: () => clock.monotonic(),
       flushLater: (session) => this.#flushLater(session),
-      isShortOfMemory: () => this.traffic.heldRequestBytes > config['queued.max.request.bytes'],
+      isShortOfMemory: () => this.#isShortOfMemory(),
       memoryFreed: () => this.#reconsiderAll(),
       closed: (session, reason) => this.#onSessionClosed(session, reason),
     };
@@ -152,7 +154,7 @@ export class Server {
       maxFrameBytes: this.#config['socket.request.max.bytes'],
       onChunk: (byteLength) => {
         session!.chunkReceived(byteLength);
-        if (this.#host.isShortOfMemory()) this.#relieve();
+        if (this.#isShortOfMemory()) this.#relieve();
       },
     });
     session = new Session(transport, this.#host, { advertised, isLocal: false });
@@ -184,10 +186,16 @@ export class Server {
     });
   }
 
+  #isShortOfMemory(): boolean {
+    const isShort = this.traffic.heldRequestBytes > this.#config['queued.max.request.bytes'];
+    if (isShort) this.#wasShort = true;
+    return isShort;
+  }
+
   /** Memory was freed: those that were held back look again, in a turn of their own. */
   #reconsiderAll(): void {
     if (this.#isReconsidering || !this.#wasShort) return;
-    if (this.#host.isShortOfMemory()) return;
+    if (this.#isShortOfMemory()) return;
     this.#wasShort = false;
     this.#isReconsidering = true;
     this.#clock.defer(() => {
@@ -195,25 +203,25 @@ export class Server {
       for (const session of this.#sessions) session.reconsider();
     });
   }
-  #wasShort = false;
 
   /**
-   * Requests hold too much memory. Whole ones are answered before long, and that frees it. Where it is held by requests that
-   * are still coming, all of them could wait for each other for ever: the largest goes.
+   * Requests hold too much memory. Those that have begun are answered before long, and that frees it. Where it is held by requests
+   * that are still coming, all of them could wait for each other for ever; those behind a fetch wait as long as it likes: the
+   * connection that has most goes.
    */
   #relieve(): void {
-    this.#wasShort = true;
-    let pendingBytes = 0;
+    let notBegunBytes = 0;
     let largest: Session | undefined;
     for (const session of this.#sessions) {
-      pendingBytes += session.pendingBytes;
-      if (session.pendingBytes > (largest?.pendingBytes ?? 0)) largest = session;
+      if (session.isLocal) continue;
+      notBegunBytes += session.notBegunBytes;
+      if (session.notBegunBytes > (largest?.notBegunBytes ?? 0)) largest = session;
     }
-    if (largest === undefined || pendingBytes <= this.#config['queued.max.request.bytes'] / 2) return;
+    if (largest === undefined || notBegunBytes <= this.#config['queued.max.request.bytes'] / 2) return;
     this.traffic.refusedCount++;
     this.#logger.warn(
-      { client: largest.clientHost, pendingBytes: largest.pendingBytes, limit: 'queued.max.request.bytes' },
-      'a connection is closed: unfinished requests hold too much memory, and its is the largest',
+      { client: largest.clientHost, notBegunBytes: largest.notBegunBytes, limit: 'queued.max.request.bytes' },
+      'a connection is closed: requests that have not begun hold too much memory, and it has most of them',
     );
     largest.destroy();
   }
@@ -229,31 +237,33 @@ export class Server {
     });
   }
 
-  /** Closes what is idle, what never said anything, and, when too many answers lie unread, who leaves most of them. */
+  /** Closes what is idle, what never said anything, and, when too many answers lie unread, who leave most of them. */
   #sweep(idleMs: number, handshakeMs: number): void {
     const nowMs = this.#clock.monotonic();
-    let slowest: Session | undefined;
+    const unread: Session[] = [];
     for (const session of this.#sessions) {
       if (session.isLocal) continue;
       const sinceMs = nowMs - session.lastActivityMs;
       // A parked request is no idleness; answers that nobody reads are.
       if (session.inFlightCount === 0 && sinceMs >= (session.isNew ? Math.min(idleMs, handshakeMs) : idleMs)) {
         session.destroy();
-      } else if (sinceMs >= endingGraceMs && session.heldResponseBytes > (slowest?.heldResponseBytes ?? 0)) {
-        slowest = session;
+      } else if (sinceMs >= endingGraceMs && session.heldResponseBytes > 0) {
+        unread.push(session);
       }
     }
-    if (slowest === undefined || this.responseBudgetBytes > 0) return;
-    this.traffic.refusedCount++;
-    this.#logger.warn(
-      {
-        client: slowest.clientHost,
-        unreadBytes: slowest.heldResponseBytes,
-        limit: 'millrace.queued.max.response.bytes',
-      },
-      'a connection is closed: unread answers hold too much memory, and it has the most',
-    );
-    slowest.destroy();
+    const limit = 'millrace.queued.max.response.bytes';
+    let excessBytes = this.traffic.heldResponseBytes - this.#config[limit];
+    for (const session of unread.toSorted((a, b) => b.heldResponseBytes - a.heldResponseBytes)) {
+      if (excessBytes < 0) return;
+      const unreadBytes = session.heldResponseBytes;
+      excessBytes -= unreadBytes;
+      this.traffic.refusedCount++;
+      this.#logger.warn(
+        { client: session.clientHost, unreadBytes, limit },
+        'a connection is closed: unread answers hold too much memory, and it has the most',
+      );
+      session.destroy();
+    }
   }
 }
 

@@ -106,9 +106,9 @@ export class Session implements ConnectionContext {
     return this.#inFlight.length;
   }
 
-  /** Bytes of a request that is not whole. */
-  get pendingBytes(): number {
-    return this.#transport.pendingBytes;
+  /** Bytes of requests that are not whole, or wait for those before them. */
+  get notBegunBytes(): number {
+    return this.#waitingBytes + this.#transport.pendingBytes;
   }
 
   get heldResponseBytes(): number {
@@ -295,7 +295,7 @@ export class Session implements ConnectionContext {
   /** Keeps the server's sums of what its sessions hold. */
   #count(): void {
     const { traffic } = this.#host;
-    const requestBytes = this.#isClosed ? 0 : this.#inFlightBytes + this.#waitingBytes + this.#transport.pendingBytes;
+    const requestBytes = this.#isClosed ? 0 : this.#inFlightBytes + this.notBegunBytes;
     const responseBytes = this.#isClosed ? 0 : this.heldResponseBytes;
     const isLess = requestBytes < this.#countedRequestBytes || responseBytes < this.#countedResponseBytes;
     traffic.heldRequestBytes += requestBytes - this.#countedRequestBytes;
@@ -309,6 +309,7 @@ export class Session implements ConnectionContext {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#waiting = [];
+    this.#waitingBytes = 0;
     this.#inFlight.length = 0;
     this.#ready = [];
     this.#readyBytes = 0;

@@ -5,6 +5,7 @@ import { RequestRefusedError, type ErrorName } from '../errors.ts';
 import {
   TransactionCoordinator,
   type InitProducerIdRequest,
+  type OpenTransaction,
   type TransactionMarker,
 } from '../transactions/transaction-coordinator.ts';
 import { decodeTransactionRecord } from '../transactions/transaction-records.ts';
@@ -15,6 +16,8 @@ import { MemoryCoordinatorLog } from './memory-coordinator-log.ts';
 export class MarkedPartitions {
   isHeld = false;
   readonly missing: Set<string> = new Set();
+  /** What their logs show as open when the coordinator starts. */
+  open: readonly OpenTransaction[] = [];
   /** Have seen a newer epoch of every producer. */
   readonly fenced: Set<string> = new Set();
   #markers: { readonly at: string; readonly marker: TransactionMarker }[] = [];
@@ -40,6 +43,7 @@ export class MarkedPartitions {
     const survivor = new MarkedPartitions();
     survivor.#markers = this.#markers.slice(0, this.#durableCount);
     survivor.#durableCount = survivor.#markers.length;
+    survivor.open = this.open;
     return survivor;
   }
 
@@ -86,6 +90,7 @@ export class TransactionBench {
         exists: (topic, partition) => topic === 'orders' && partition < 4,
         ofGroup: async () => ({ topic: '__consumer_offsets', partition: 3 }),
         writeMarker: (topic, partition, marker) => this.partitions.write(`${topic}-${partition}`, marker),
+        openTransactions: () => this.partitions.open,
       },
     });
   }
