@@ -141,6 +141,12 @@ function printed(key: any, like: unknown): unknown {
 
 const hasVersionedTable = ({ topology }: Case): boolean => topology.table === 'versioned';
 
+it('leaves out only cases of what is absent: versioned tables and sliding windows', () => {
+  const files = ['stream-table-join', 'stream-stream-join', 'table-aggregate', 'windowed-aggregate'];
+  const leftOut = (one: Case): boolean => hasVersionedTable(one) || one.topology.window?.type === 'sliding';
+  expect(files.map((file) => casesOf(file).filter((one) => !leftOut(one)).length)).toEqual([2, 8, 4, 6]);
+});
+
 describe.each([
   ['the test driver', startDriver],
   ['an app on a broker', startApp],
