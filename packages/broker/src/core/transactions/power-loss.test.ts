@@ -135,3 +135,42 @@ it('is atomic over partitions and offsets, wherever power fails, whatever part o
     }
   }
 }, 180_000);
+
+it('leaves no transaction open for ever where a disk that is not synced has kept its records and lost it', async () => {
+  let openCount = 0;
+  for (let seed = 1; seed <= 40; seed++) {
+    const files = new SimulatedFileSystem();
+    const options = { data: '/data', platform: { ...nodePlatform(), files }, flush: 'os' } as const;
+    {
+      await using broker = await Broker.open(options);
+      const test = TestBroker.over(broker);
+      await test.createTopic('orders');
+      await begin(test);
+    }
+    const before = TestBroker.over(await Broker.open(options));
+    const identity = await begin(before);
+    await before.client.request(apis.addPartitionsToTxn, 3, {
+      v3AndBelowTransactionalId: transactionalId,
+      v3AndBelowProducerId: identity.producerId,
+      v3AndBelowProducerEpoch: identity.producerEpoch,
+      v3AndBelowTopics: [{ name: 'orders', partitions: [0] }],
+    });
+    const batch = batchOf([{ value: 'a', timestampMs: nowMs }], {
+      ...identity,
+      baseSequence: 0,
+      isTransactional: true,
+    });
+    expect(await before.produce('orders', batch, { transactionalId })).toMatchObject({ errorCode: 0 });
+    files.losePower({ random: new SeededRandom(seed) });
+    await before.broker.close({ timeoutMs: 10 }).catch(() => {});
+
+    await using broker = await Broker.open(options);
+    const test = TestBroker.over(broker);
+    // The producer's next one would end it, if the coordinator still knew it.
+    await begin(test);
+    const fetched = await test.fetch('orders', 0, { isolationLevel: 1 });
+    if (fetched.highWatermark > 0) openCount++;
+    expect(fetched.lastStableOffset, `seed ${seed}`).toBe(fetched.highWatermark);
+  }
+  expect(openCount, 'the records survived in some runs').toBeGreaterThan(0);
+});

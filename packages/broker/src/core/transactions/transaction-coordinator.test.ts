@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryCoordinatorLog } from '../testing/memory-coordinator-log.ts';
 import { TransactionBench } from '../testing/transaction-bench.ts';
+import type { OpenTransaction } from './transaction-coordinator.ts';
+import type { ProducerIdentity } from './transaction.ts';
 
 const producer = { producerId: 7, producerEpoch: 0 };
 const minuteMs = 60_000;
@@ -445,6 +447,36 @@ describe('a restart', () => {
     expect([0, 1, 2].map((partition) => restarted.isOpen(producer, partition))).toEqual([true, false, true]);
     await restarted.clock.advance(40_000);
     expect(restarted.partitions.written).toEqual(['orders-0 abort 7/1', 'orders-2 abort 7/1']);
+  });
+
+  it('aborts what is open in a log and in no transaction: another partition, epoch or producer, or none any longer', async () => {
+    const bench = await TransactionBench.open();
+    await bench.init();
+    await bench.init();
+    const current = { producerId: 7, producerEpoch: 1 };
+    await bench.add(current, [0, 2]);
+    await bench.init({ transactionalId: 'ended' });
+    const at = (partition: number): Omit<OpenTransaction, keyof ProducerIdentity> => ({
+      topic: 'orders',
+      partition,
+      coordinatorEpoch: -1,
+    });
+    bench.partitions.open = [
+      { ...at(0), ...current },
+      { ...at(1), ...current },
+      { ...at(2), ...producer },
+      { ...at(3), producerId: 8, producerEpoch: 0, coordinatorEpoch: 4 },
+      { ...at(3), producerId: 99, producerEpoch: 5 },
+    ];
+    const restarted = await bench.restart();
+    expect(restarted.partitions.written).toEqual([
+      'orders-1 abort 7/1',
+      'orders-2 abort 7/0',
+      'orders-3 abort 8/0',
+      'orders-3 abort 99/5',
+    ]);
+    expect(restarted.partitions.epochs).toEqual([0, 0, 4, 0]);
+    expect(restarted.isOpen(current, 0)).toBe(true);
   });
 
   it('keeps the epoch of a producer that has no transaction', async () => {

@@ -32,6 +32,12 @@ export interface TransactionMarker {
   readonly isCommit: boolean;
 }
 
+/** A transaction as the log of a partition knows it. */
+export interface OpenTransaction extends TopicPartition, ProducerIdentity {
+  /** Of the last marker of its producer; −1: none. */
+  readonly coordinatorEpoch: number;
+}
+
 /** What transactions write to: a topic's partitions, and the offsets of groups. */
 export interface TransactionPartitions {
   exists(topic: string, partition: number): boolean;
@@ -42,6 +48,8 @@ export interface TransactionPartitions {
    * @returns when it is durable; undefined: the partition was deleted, and what was written there with it
    */
   writeMarker(topic: string, partition: number, marker: TransactionMarker): Promise<void> | undefined;
+  /** All that are open in any log, whoever began them. */
+  openTransactions(): Iterable<OpenTransaction>;
 }
 
 export interface InitProducerIdRequest {
@@ -113,7 +121,7 @@ export class TransactionCoordinator implements Coordinator, TransactionVerifier 
   }
 
   /**
-   * Reads all transactional ids and ends what was being ended. Groups are loaded before: the offsets of a transaction must be
+   * Reads all transactional ids, ends what was being ended, and what nobody would end. Groups are loaded before: the offsets of a transaction must be
    * there for its marker to settle.
    */
   async load(): Promise<void> {
@@ -127,8 +135,34 @@ export class TransactionCoordinator implements Coordinator, TransactionVerifier 
     });
     const prepared = [...this.#entries.values()].filter((entry) => isPrepared(entry.transaction));
     await Promise.all(prepared.map((entry) => this.#writeOutcome(entry)));
+    await this.#abortOrphans();
     this.#scheduleTimeouts();
     this.#scheduleExpiry();
+  }
+
+  /**
+   * Aborts what is open in a log and unknown here: where commits are not synced one by one, a power failure may keep the records of
+   * a transaction and lose the transaction. Nobody would end it, and readers of committed records would wait for ever.
+   */
+  async #abortOrphans(): Promise<void> {
+    const byProducerId = new Map<number, Transaction>();
+    for (const { transaction } of this.#entries.values()) byProducerId.set(transaction.producerId, transaction);
+    const durable: (Promise<void> | undefined)[] = [];
+    for (const {
+      topic,
+      partition,
+      producerId,
+      producerEpoch,
+      coordinatorEpoch,
+    } of this.#partitions.openTransactions()) {
+      const known = byProducerId.get(producerId);
+      const isOurs = known?.state === 'Ongoing' && known.producerEpoch === producerEpoch;
+      if (isOurs && hasPartition(known, topic, partition)) continue;
+      this.#logger.warn({ topic, partition, producerId }, 'a transaction that no coordinator knows is aborted');
+      const marker = { producerId, producerEpoch, coordinatorEpoch: Math.max(0, coordinatorEpoch), isCommit: false };
+      durable.push(this.#partitions.writeMarker(topic, partition, marker));
+    }
+    await Promise.all(durable);
   }
 
   close(): void {
@@ -414,6 +448,17 @@ export function transactionCoordinatorOf(services: CoreServices, groups: GroupCo
         const { done } = log.appendTransactionMarker(marker).commit;
         if (topic === offsetsTopic) groups.completeTransaction(partition, marker.producerId, marker.isCommit, done);
         return done;
+      },
+      *openTransactions() {
+        for (const { logs } of partitions.all()) {
+          for (const log of logs) {
+            if (log.lastStableOffset === log.highWatermark) continue;
+            const { topic, partition } = log;
+            for (const producer of log.activeProducers) {
+              if (producer.currentTransactionFirstOffset >= 0) yield { topic, partition, ...producer };
+            }
+          }
+        }
       },
     },
   });
