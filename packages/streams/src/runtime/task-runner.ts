@@ -59,6 +59,8 @@ export class TaskRunner {
   #stagedIndex = 0;
   /** Since when an input has been empty while another one had records. */
   #waitingSinceMs: number | undefined;
+  /** That is why nothing was taken when it was looked last. */
+  #isWaiting = false;
   /** When the last record came, by the wall clock. */
   #lastRecordMs: number;
 
@@ -106,6 +108,7 @@ export class TaskRunner {
    * use `runPrefetched`.
    */
   run(deadlineMs: number): number {
+    this.#isWaiting = false;
     const count = this.inputs.length === 1 ? this.#runOne(this.inputs[0]!, deadlineMs) : this.#runMany(deadlineMs);
     if (count > 0) this.#processed();
     return count;
@@ -148,6 +151,7 @@ export class TaskRunner {
    */
   async runPrefetched(): Promise<number | StateStore> {
     const { task } = this;
+    this.#isWaiting = false;
     if (this.#staged.length === 0) this.#stage();
     if (this.#staged.length === 0) return 0;
     for (let i = this.#stagedIndex; i < this.#staged.length; i++) {
@@ -213,12 +217,13 @@ export class TaskRunner {
     if (this.#around.maxTaskIdleMs <= 0) return best;
     const nowMs = this.#around.monotonic();
     this.#waitingSinceMs ??= nowMs;
-    return nowMs - this.#waitingSinceMs >= this.#around.maxTaskIdleMs ? best : undefined;
+    this.#isWaiting = nowMs - this.#waitingSinceMs < this.#around.maxTaskIdleMs;
+    return this.#isWaiting ? undefined : best;
   }
 
   /** When a record may be taken though another input is empty; undefined: nothing waits for that. */
   get idleDeadlineMs(): number | undefined {
-    return this.#waitingSinceMs === undefined ? undefined : this.#waitingSinceMs + this.#around.maxTaskIdleMs;
+    return this.#isWaiting ? this.#waitingSinceMs! + this.#around.maxTaskIdleMs : undefined;
   }
 
   /** How long its inputs, read to their ends, have been silent; 0: there is something to read. */
