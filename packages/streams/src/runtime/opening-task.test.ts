@@ -6,10 +6,6 @@ import type { StreamTask } from '../task/task-port.ts';
 import type { StreamsCluster } from './cluster.ts';
 import { encodeCommitMetadata } from './commit-metadata.ts';
 import { openTask, type AssignedPartition } from './opening-task.ts';
-import type { RecordOutput } from './record-output.ts';
-import type { RestoreSurroundings } from './restore.ts';
-import type { SessionOptions } from './session-options.ts';
-import { TaskSet, type TaskSetSurroundings } from './task-set.ts';
 
 /** Reads `left` and `right`. */
 const plan = () => {
@@ -57,29 +53,4 @@ it.each([
   ["of one owner's the first input's, though its clock was set back", { epoch: 7, atMs: 1 }, { epoch: 7, atMs: 2 }, 50],
 ])('the metadata that speaks for a task is %s', async (_, left, right, end) => {
   expect(await opening(left, right)).toMatchObject({ epoch: 8, changelogEnds: { store: end } });
-});
-
-it('a partition that comes while its task is being opened has all tasks opened anew: it would not be read', async () => {
-  const failures: unknown[] = [];
-  const { promise: never } = { promise: new Promise<ReadonlyMap<number, number>>(() => {}) };
-  const options = {
-    plan: plan(),
-    applicationId: 'app',
-    cluster: { ...cluster, earliestOffsets: () => never },
-    partitionCounts: new Map(),
-    events: { environment: {}, warn: () => {} },
-  } as unknown as SessionOptions;
-  const tasks = new TaskSet({
-    options,
-    consumer: { pause: () => {}, seek: () => {} } as unknown as TaskSetSurroundings['consumer'],
-    output: {} as RecordOutput,
-    restore: {} as RestoreSurroundings,
-    wake: () => {},
-    fail: (error) => void failures.push(error),
-  });
-  tasks.assigned([{ topic: 'left', partition: 0, committed: undefined }]);
-  void tasks.open(async () => {});
-  expect(failures).toEqual([]);
-  tasks.assigned([{ topic: 'right', partition: 0, committed: undefined }]);
-  expect(failures).toEqual([expect.objectContaining({ code: 'TASK_CHANGED', retriable: true })]);
 });
