@@ -52,23 +52,28 @@ async function pull<K, V>(
   signal: AbortSignal | undefined,
 ): Promise<SendFromResult> {
   if (Symbol.asyncIterator in source) {
-    // Aborting must not wait for a source that yields nothing.
     const iterator = source[Symbol.asyncIterator]();
-    const aborted = new Promise<{ done: true; value: undefined }>((resolve) => {
-      const done = (): void => resolve({ done: true, value: undefined });
-      if (signal?.aborted) done();
-      else signal?.addEventListener('abort', done, { once: true });
-    });
+    // Neither an abort nor a failure waits for a source that yields nothing. (A race for each record would leave a reaction
+    // to the signal behind for each.)
+    let interrupt: (() => void) | undefined;
+    const onAbort = (): void => interrupt?.();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    feed.onFailure(() => interrupt?.());
     let isExhausted = false;
     try {
-      for (;;) {
-        const result = await Promise.race([iterator.next(), aborted]);
-        isExhausted = result.done === true && signal?.aborted !== true;
+      while (!signal?.aborted) {
+        const result = await new Promise<IteratorResult<OutgoingRecord<K, V>> | undefined>((resolve, reject) => {
+          interrupt = () => resolve(undefined);
+          iterator.next().then(resolve, reject);
+        });
+        if (result === undefined) break;
+        isExhausted = result.done === true;
         if (result.done) break;
         feed.add(result.value);
         if (feed.isFull) await feed.hasRoom();
       }
     } finally {
+      signal?.removeEventListener('abort', onAbort);
       if (!isExhausted) void iterator.return?.();
     }
   } else {
