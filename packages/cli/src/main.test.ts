@@ -124,9 +124,40 @@ describe('millrace broker', () => {
     const address = (await running.says(/^listening/)).slice('listening on '.length);
     await millrace('topic', 'create', 'seven', '--broker', address);
     expect(await millrace('topic', 'list', '--json', '--broker', address)).toEqual(
-      succeeds('{"topic":"seven","partitions":7,"records":0}\n'),
+      succeeds('{"topic":"seven","partitions":7,"offsets":0}\n'),
     );
     expect((await running.end('SIGINT')).exitCode).toBe(0);
+  });
+
+  it('listens with TLS, for commands that trust its certificate', async () => {
+    const fixture = (name: string): string =>
+      fileURLToPath(new URL(`../../broker/fixtures/localhost-${name}.pem`, import.meta.url));
+    const [cert, key] = [fixture('cert'), fixture('key')];
+    const secure = start('broker', '--data', 'memory', '--port', '0', '--tls-cert', cert, '--tls-key', key);
+    const address = (await secure.says(/^listening/)).replace('listening on 127.0.0.1', 'localhost');
+    const trusting = ['--broker', address, '--ca', cert];
+    // What it advertises is 127.0.0.1, for which the certificate is good, too.
+    expect((await millrace('topic', 'create', 'secret', ...trusting)).exitCode).toBe(0);
+    expect(await fed('hush\n', 'produce', 'secret', ...trusting)).toEqual(succeeds('', '1 record sent to secret\n'));
+    expect(await millrace('consume', 'secret', '--from', 'earliest', '--exit', ...trusting)).toEqual(
+      succeeds('hush\n'),
+    );
+    // A stranger's certificate is not trusted.
+    expect((await millrace('topic', 'list', '--broker', address, '--tls')).stderr).toMatch(
+      /^BROKER_NOT_AVAILABLE: .*\n$/,
+    );
+    expect((await secure.end('SIGTERM')).exitCode).toBe(0);
+
+    const broker = ['broker', '--data', 'memory', '--port', '0'];
+    expect(await millrace(...broker, '--tls-cert', cert)).toEqual(
+      fails('USAGE: TLS takes both --tls-cert and --tls-key'),
+    );
+    expect((await millrace(...broker, '--tls-cert', cert, '--tls-key', cert)).stderr).toMatch(
+      /^USAGE: --tls-cert .* and --tls-key .* cannot be used: .*\n$/,
+    );
+    expect((await millrace('topic', 'list', '--ca', 'nowhere.pem')).stderr).toMatch(
+      /^USAGE: Cannot read --ca nowhere\.pem: ENOENT.*\n$/,
+    );
   });
 
   it.each([
@@ -237,7 +268,7 @@ describe('millrace topic', () => {
       stderr: expect.stringMatching(/^INVALID_PARTITIONS: .*\n$/),
     });
     expect(await millrace('topic', 'list')).toEqual(
-      succeeds('topic   partitions  records\norders           3        1\n'),
+      succeeds('topic   partitions  offsets\norders           3        1\n'),
     );
     expect(await millrace('topic', 'delete', 'orders')).toEqual(succeeds(''));
     expect(await millrace('topic', 'list')).toEqual(succeeds('none\n'));
@@ -296,6 +327,32 @@ describe('millrace produce and consume', () => {
     expect(said).toMatch(error);
     expect(await millrace('consume', 'checked', '--from', 'earliest', '--exit')).toEqual(succeeds('good\n'));
     await millrace('topic', 'delete', 'checked');
+  });
+
+  it('says that a broker which has died does not acknowledge, and gives up in time', async () => {
+    const dying = start('broker', '--data', 'memory', '--port', '0');
+    const address = (await dying.says(/^listening/)).slice('listening on '.length);
+    await millrace('topic', 'create', 'waits', '--broker', address);
+    const producing = start('produce', 'waits', '--broker', address, '--timeout', '5');
+    producing.child.stdin!.write('before\n');
+    expect(await millrace('consume', 'waits', '--broker', address, '--from', 'earliest', '--max', '1')).toEqual(
+      succeeds('before\n'),
+    );
+    await dying.end('SIGKILL');
+    producing.child.stdin!.write('after\n');
+    const { exitCode, stderr } = await producing.ended;
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(
+      /^waiting for 127\.0\.0\.1:\d+, which does not acknowledge; giving up after 5 s\nDELIVERY_TIMEOUT: .*\n$/,
+    );
+  });
+
+  it('names the command that makes a topic, where there is none', async () => {
+    expect(await millrace('topic', 'describe', 'nowhere')).toEqual(
+      fails(
+        'UNKNOWN_TOPIC_OR_PARTITION: The cluster has no topic nowhere. Create it with `millrace topic create`, or check the name.',
+      ),
+    );
   });
 
   it('follows a topic until Ctrl-C', async () => {
@@ -420,7 +477,7 @@ describe('millrace run', () => {
     const missing = await ofModule(pipeline('missing'));
     expect([missing.exitCode, missing.stderr.trimEnd().split('\n').at(-1)]).toEqual([
       1,
-      'MISSING_TOPIC: The plan reads a topic that does not exist: words. Create it first (admin.createTopics with its contract), or correct the name.',
+      'MISSING_TOPIC: The plan reads a topic that does not exist: words. Create it first (`millrace topic create`), or correct the name.',
     ]);
   });
 });

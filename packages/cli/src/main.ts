@@ -8,10 +8,17 @@ const program = new Command('millrace')
   // A wrong command line reads as every other error does.
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'USAGE: ')) });
 
-const brokerOption = (): Option =>
-  new Option('-b, --broker <host:port>', 'the broker, ours or Apache Kafka')
-    .default('localhost:9092')
-    .env('MILLRACE_BROKER');
+/** A command that talks to a broker. */
+const talking = (parent: Command, nameAndArguments: string): Command =>
+  parent
+    .command(nameAndArguments)
+    .addOption(
+      new Option('-b, --broker <host:port>', 'the broker, ours or Apache Kafka')
+        .default('localhost:9092')
+        .env('MILLRACE_BROKER'),
+    )
+    .option('--tls', 'over TLS')
+    .option('--ca <file>', 'over TLS, trusting these certificates (PEM) instead of those that Node knows');
 const jsonOption = (): Option => new Option('--json', 'one JSON object a line');
 
 program
@@ -22,6 +29,8 @@ program
   .option('--port <n>', 'port to listen on, 0 for a free one', port, 9092)
   .option('--advertised <host:port>', 'what clients are told to connect to')
   .option('--http-port <n>', 'serve /metrics (Prometheus) and /health there', port)
+  .option('--tls-cert <file>', 'listen with TLS: its certificate (PEM)')
+  .option('--tls-key <file>', 'and its private key')
   .option('--flush <mode>', 'what acks=all waits for: commit, os, interval:MS', flush, 'commit')
   .option('--config <file>', "JSON file of broker configs under Kafka's names")
   .addOption(
@@ -32,48 +41,36 @@ program
   .action(async (options) => (await import('./commands/broker.ts')).runBroker(options));
 
 const topic = program.command('topic').description('list, create, describe, change and delete topics');
-topic
-  .command('list')
-  .description('all topics, with how many offsets their partitions span')
-  .addOption(brokerOption())
+talking(topic, 'list')
+  .description('all topics, with how many offsets their partitions span: records and ends of transactions')
   .addOption(jsonOption())
   .option('--internal', 'also internal topics')
   .action(async (options) => (await import('./commands/topic.ts')).listTopics(options));
-topic
-  .command('create <name>')
+talking(topic, 'create <name>')
   .description('make a topic')
-  .addOption(brokerOption())
   .addOption(jsonOption())
   .option('-p, --partitions <n>', 'number of partitions (default: the cluster’s num.partitions)', positive)
   .option('-r, --replication-factor <n>', 'default: the cluster’s', positive)
   .option('-c, --config <name=value>', "a config under Kafka's name, such as cleanup.policy=compact", collect, [])
   .option('--if-not-exists', 'leave a topic alone that is there, if its partitions are as many')
   .action(async (name, options) => (await import('./commands/topic.ts')).createTopic(name, options));
-topic
-  .command('describe <name>')
+talking(topic, 'describe <name>')
   .description('its partitions, leaders and offsets')
-  .addOption(brokerOption())
   .addOption(jsonOption())
   .option('--configs', 'its configs instead')
   .action(async (name, options) => (await import('./commands/topic.ts')).describeTopic(name, options));
-topic
-  .command('alter <name>')
+talking(topic, 'alter <name>')
   .description('add partitions, change configs')
-  .addOption(brokerOption())
   .addOption(jsonOption())
   .option('-p, --partitions <n>', 'more partitions', positive)
   .option('-c, --config <name=value>', 'sets a config; without a value, back to its default', collect, [])
   .action(async (name, options) => (await import('./commands/topic.ts')).alterTopic(name, options));
-topic
-  .command('delete <names...>')
+talking(topic, 'delete <names...>')
   .description('delete topics and all that is in them')
-  .addOption(brokerOption())
   .action(async (names, options) => (await import('./commands/topic.ts')).deleteTopics(names, options));
 
-program
-  .command('produce <topic>')
+talking(program, 'produce <topic>')
   .description('send the lines of standard input, a record a line')
-  .addOption(brokerOption())
   .option('-k, --key-separator <text>', 'what divides key from value on a line (default: no key)')
   .option('--tombstones', 'an empty value deletes the key')
   .addOption(
@@ -82,12 +79,11 @@ program
       .default('none'),
   )
   .option('--json', 'a line is a JSON object: {"key", "value", "headers", "timestampMs", "partition"}')
+  .option('--timeout <seconds>', 'how long a record may wait for its acknowledgement', positive, 120)
   .action(async (name, options) => (await import('./commands/produce.ts')).produce(name, options));
 
-program
-  .command('consume <topics...>')
+talking(program, 'consume <topics...>')
   .description('print records, those of open and aborted transactions left out')
-  .addOption(brokerOption())
   .option('--json', 'a record a line: {"topic", "partition", "offset", "timestampMs", "key", "value", "headers"}')
   .option('--from <where>', 'earliest, latest, or a time such as 2026-01-31T12:00Z', 'latest')
   .option('-g, --group <id>', 'as a member of this group, which remembers how far it is')
@@ -98,36 +94,26 @@ program
   .action(async (topics, options) => (await import('./commands/consume.ts')).consume(topics, options));
 
 const group = program.command('group').description('list, describe, reset and delete consumer groups');
-group
-  .command('list')
+talking(group, 'list')
   .description('all consumer groups and their states')
-  .addOption(brokerOption())
   .addOption(jsonOption())
   .action(async (options) => (await import('./commands/group.ts')).listGroups(options));
-group
-  .command('describe <id>')
+talking(group, 'describe <id>')
   .description('how far a group is in each partition, and which member has it')
-  .addOption(brokerOption())
   .addOption(jsonOption())
   .action(async (id, options) => (await import('./commands/group.ts')).describeGroup(id, options));
-group
-  .command('reset <id>')
+talking(group, 'reset <id>')
   .description('move the committed offsets of a group that has no members')
-  .addOption(brokerOption())
   .addOption(jsonOption())
   .requiredOption('-t, --topic <topic>', 'of this topic')
   .requiredOption('--to <where>', 'earliest, latest, or a time such as 2026-01-31T12:00Z')
   .action(async (id, options) => (await import('./commands/group.ts')).resetGroup(id, options));
-group
-  .command('delete <ids...>')
+talking(group, 'delete <ids...>')
   .description('delete groups that have no members, and what they have committed')
-  .addOption(brokerOption())
   .action(async (ids, options) => (await import('./commands/group.ts')).deleteGroups(ids, options));
 
-program
-  .command('run <file>')
+talking(program, 'run <file>')
   .description('run the pipeline that a module exports as `topology`')
-  .addOption(brokerOption())
   .option('--describe [format]', 'print the plan (text, json, mermaid) and leave')
   .option('--at-least-once', 'without transactions')
   .option('--eager', 'commit whenever the input is read to its end')
@@ -169,6 +155,11 @@ try {
   await program.parseAsync();
 } catch (error) {
   // What we know how to say is said; anything else is a bug of ours, and its stack helps.
-  console.error(isMillraceError(error) ? `${error.code}: ${error.message}` : error);
+  console.error(isMillraceError(error) ? `${error.code}: ${asCommand(error.message)}` : error);
   process.exitCode = 1;
+}
+
+/** The packages tell programmers what to call; here it is a command. */
+function asCommand(message: string): string {
+  return message.replace(/admin\.createTopics( with its contract)?/, '`millrace topic create`');
 }

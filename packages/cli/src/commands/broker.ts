@@ -2,8 +2,10 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createSecureContext } from 'node:tls';
 import { Broker, type BrokerOptions } from '@millrace/broker';
 import { PortInUseError } from '@millrace/platform';
+import { readPem } from '../cluster.ts';
 import { UsageError } from '../errors.ts';
 import { lazyLogger } from '../lazy-logger.ts';
 
@@ -13,6 +15,8 @@ export interface BrokerCommandOptions {
   readonly port: number;
   readonly advertised?: string;
   readonly httpPort?: number;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
   readonly flush: string;
   readonly config?: string;
   readonly logLevel: string;
@@ -30,7 +34,7 @@ export async function runBroker(options: BrokerCommandOptions): Promise<void> {
   let failure: Error | undefined;
   const broker = await Broker.open({
     data: options.data,
-    listen: { host: options.host, port: options.port, advertised: options.advertised },
+    listen: { host: options.host, port: options.port, advertised: options.advertised, tls: tlsOf(options) },
     flush: options.flush as BrokerOptions['flush'],
     config: options.config === undefined ? undefined : readConfig(options.config),
     logger: lazyLogger(options.logLevel),
@@ -49,6 +53,21 @@ export async function runBroker(options: BrokerCommandOptions): Promise<void> {
     await broker.close();
   }
   if (failure !== undefined) throw failure; // the disk has failed: the exit code says so
+}
+
+/** @throws `USAGE` */
+function tlsOf({ tlsCert, tlsKey }: BrokerCommandOptions): { cert: Buffer; key: Buffer } | undefined {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined) {
+    throw new UsageError('TLS takes both --tls-cert and --tls-key');
+  }
+  const tls = { cert: readPem(tlsCert, '--tls-cert'), key: readPem(tlsKey, '--tls-key') };
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    throw new UsageError(`--tls-cert ${tlsCert} and --tls-key ${tlsKey} cannot be used: ${(error as Error).message}`);
+  }
+  return tls;
 }
 
 function readConfig(path: string): Record<string, string | number | boolean> {

@@ -1,10 +1,10 @@
 import { Client, type ConsumerRecord } from '@millrace/client';
 import { bytes, nullable, topic } from '@millrace/serde';
+import { clusterOf, type ClusterFlags } from '../cluster.ts';
 import { UsageError } from '../errors.ts';
 import { timeOf } from '../time-of.ts';
 
-interface Options {
-  readonly broker: string;
+interface Options extends ClusterFlags {
   readonly json?: boolean;
   readonly from: string;
   readonly group?: string;
@@ -28,7 +28,7 @@ export async function consume(names: readonly string[], options: Options): Promi
   const contracts = names.map((name) => topic(name, { key: nullable(bytes), value: nullable(bytes) }));
   const isolationLevel = options.uncommitted ? 'read_uncommitted' : 'read_committed';
   const { signal } = stopping;
-  await using client = await Client.connect(options.broker);
+  await using client = await Client.connect(clusterOf(options));
 
   let count = 0;
   if (options.group !== undefined) {

@@ -1,15 +1,15 @@
 import { Client } from '@millrace/client';
+import { clusterOf, type ClusterFlags } from '../cluster.ts';
 import { GroupInUseError, UnknownGroupError } from '../errors.ts';
 import { output } from '../output.ts';
 import { timeOf } from '../time-of.ts';
 
-interface Options {
-  readonly broker: string;
+interface Options extends ClusterFlags {
   readonly json?: boolean;
 }
 
 export async function listGroups(options: Options): Promise<void> {
-  await using client = await Client.connect(options.broker);
+  await using client = await Client.connect(clusterOf(options));
   const groups = await client.admin.listConsumerGroups();
   output(options).rows(
     groups.map(({ groupId, state }) => ({ group: groupId, state })),
@@ -18,7 +18,7 @@ export async function listGroups(options: Options): Promise<void> {
 }
 
 export async function describeGroup(groupId: string, options: Options): Promise<void> {
-  await using client = await Client.connect(options.broker);
+  await using client = await Client.connect(clusterOf(options));
   const [group] = await client.admin.describeConsumerGroups([groupId]);
   if (group!.state === 'Dead') throw new UnknownGroupError(groupId);
   const committed = await client.admin.listConsumerGroupOffsets(groupId);
@@ -56,7 +56,7 @@ export async function resetGroup(
   options: Options & { readonly topic: string; readonly to: string },
 ): Promise<void> {
   const at = options.to === 'earliest' || options.to === 'latest' ? options.to : timeOf(options.to, '--to');
-  await using client = await Client.connect(options.broker);
+  await using client = await Client.connect(clusterOf(options));
   const [group] = await client.admin.describeConsumerGroups([groupId]);
   if (group!.members.length > 0) throw new GroupInUseError(groupId, group!.members.length);
   await client.admin.alterConsumerGroupOffsets(groupId, await client.admin.listOffsets(options.topic, at));
@@ -64,6 +64,6 @@ export async function resetGroup(
 }
 
 export async function deleteGroups(groupIds: readonly string[], options: Options): Promise<void> {
-  await using client = await Client.connect(options.broker);
+  await using client = await Client.connect(clusterOf(options));
   await client.admin.deleteConsumerGroups(groupIds);
 }

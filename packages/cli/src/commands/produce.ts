@@ -1,15 +1,20 @@
 import { createInterface } from 'node:readline';
-import { Client, type OutgoingRecord } from '@millrace/client';
+import { Client, type OutgoingRecord, type Producer } from '@millrace/client';
 import { bytes, nullable, topic } from '@millrace/serde';
+import { clusterOf, type ClusterFlags } from '../cluster.ts';
 import { UsageError } from '../errors.ts';
 
-interface Options {
-  readonly broker: string;
+interface Options extends ClusterFlags {
   readonly keySeparator?: string;
   readonly tombstones?: boolean;
   readonly compression: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
   readonly json?: boolean;
+  /** Seconds. */
+  readonly timeout: number;
 }
+
+/** How often is looked whether acknowledgements come, in ms. */
+const lookEveryMs = 1000;
 
 type Outgoing = OutgoingRecord<Uint8Array | null, Uint8Array | null>;
 
@@ -18,14 +23,19 @@ export async function produce(name: string, options: Options): Promise<void> {
   const stopping = new AbortController();
   process.once('SIGINT', () => stopping.abort()).once('SIGTERM', () => stopping.abort());
   const contract = topic(name, { key: nullable(bytes), value: nullable(bytes) });
-  await using client = await Client.connect(options.broker);
-  await using producer = client.producer({ compressionType: options.compression });
+  await using client = await Client.connect(clusterOf(options));
+  await using producer = client.producer({
+    compressionType: options.compression,
+    deliveryTimeoutMs: 1000 * options.timeout,
+  });
   let wrongLine: unknown;
+  const noticing = setInterval(sayIfWaiting(producer, options), lookEveryMs);
   try {
     const { sentCount } = await producer.sendFrom(contract, records(), { signal: stopping.signal });
     process.stderr.write(`${sentCount} ${sentCount === 1 ? 'record' : 'records'} sent to ${name}\n`);
     if (wrongLine !== undefined) throw wrongLine;
   } finally {
+    clearInterval(noticing);
     process.stdin.destroy(); // after Ctrl-C nobody waits for its next line
   }
 
@@ -43,6 +53,23 @@ export async function produce(name: string, options: Options): Promise<void> {
       yield record;
     }
   }
+}
+
+/** Asked again and again: says so, once a time, where what was under way the last time is not acknowledged yet. */
+function sayIfWaiting(producer: Producer, options: Options): () => void {
+  let isWaiting = false;
+  let isSaid = false;
+  return () => {
+    if (isWaiting && !isSaid) {
+      isSaid = true;
+      process.stderr.write(
+        `waiting for ${options.broker}, which does not acknowledge; giving up after ${options.timeout} s\n`,
+      );
+    }
+    if (isWaiting) return;
+    isWaiting = true;
+    void producer.flush().then(() => (isWaiting = isSaid = false));
+  };
 }
 
 function fromText(line: string, options: Options): Outgoing {

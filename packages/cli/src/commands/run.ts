@@ -4,11 +4,11 @@ import { pathToFileURL } from 'node:url';
 import { Client } from '@millrace/client';
 import { Streams, type StreamsOptions, type Topology } from '@millrace/streams';
 import { auditTime } from 'rxjs';
+import { clusterOf, type ClusterFlags } from '../cluster.ts';
 import { UsageError } from '../errors.ts';
 import { output } from '../output.ts';
 
-interface Options {
-  readonly broker: string;
+interface Options extends ClusterFlags {
   readonly describe?: string | true;
   readonly atLeastOnce?: boolean;
   readonly eager?: boolean;
@@ -34,12 +34,12 @@ export async function runPipeline(file: string, options: Options): Promise<void>
   const stopping = new AbortController();
   process.once('SIGINT', () => stopping.abort()).once('SIGTERM', () => stopping.abort());
   // An app that runs waits for a broker that is away. At the start, a wrong address is likelier.
-  await (await Client.connect(options.broker)).close();
+  await (await Client.connect(clusterOf(options))).close();
   const out = output(options);
   out.say(topology.describe('text').trimEnd());
   await using app = Streams.start(topology, {
     ...own,
-    cluster: options.broker,
+    cluster: clusterOf(options),
     processingGuarantee: options.atLeastOnce ? 'at_least_once' : (own?.processingGuarantee ?? 'exactly_once_v2'),
     commit: options.eager ? 'eager' : own?.commit,
     groupInstanceId: options.instance ?? own?.groupInstanceId,

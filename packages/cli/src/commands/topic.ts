@@ -1,15 +1,15 @@
 import { Client } from '@millrace/client';
 import type { TopicConfig } from '@millrace/serde';
+import { clusterOf, type ClusterFlags } from '../cluster.ts';
 import { TopicExistsError, UsageError } from '../errors.ts';
 import { output } from '../output.ts';
 
-interface Options {
-  readonly broker: string;
+interface Options extends ClusterFlags {
   readonly json?: boolean;
 }
 
 export async function listTopics(options: Options & { readonly internal?: boolean }): Promise<void> {
-  await using client = await Client.connect(options.broker);
+  await using client = await Client.connect(clusterOf(options));
   const names = await client.admin.listTopics({ listInternal: options.internal });
   const topics = names.length === 0 ? [] : await client.admin.describeTopics(names);
   const rows = await Promise.all(
@@ -18,10 +18,10 @@ export async function listTopics(options: Options & { readonly internal?: boolea
       .map(async ({ name, partitions }) => ({
         topic: name,
         partitions: partitions.length,
-        records: await recordCount(client, name),
+        offsets: await offsetCount(client, name),
       })),
   );
-  output(options).rows(rows, ['topic', 'partitions', 'records']);
+  output(options).rows(rows, ['topic', 'partitions', 'offsets']);
 }
 
 export async function createTopic(
@@ -34,7 +34,7 @@ export async function createTopic(
   },
 ): Promise<void> {
   const config = configOf(options.config) as TopicConfig;
-  await using client = await Client.connect(options.broker);
+  await using client = await Client.connect(clusterOf(options));
   if (!options.ifNotExists && (await client.admin.listTopics({ listInternal: true })).includes(name)) {
     throw new TopicExistsError(name);
   }
@@ -44,7 +44,7 @@ export async function createTopic(
 }
 
 export async function describeTopic(name: string, options: Options & { readonly configs?: boolean }): Promise<void> {
-  await using client = await Client.connect(options.broker);
+  await using client = await Client.connect(clusterOf(options));
   if (options.configs) {
     const configs = Object.entries(await client.admin.describeConfigs(name));
     const rows = configs.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([config, value]) => ({ config, value }));
@@ -62,14 +62,14 @@ export async function alterTopic(
   if (options.partitions === undefined && options.config.length === 0) {
     throw new UsageError('Nothing to change: give --partitions or --config');
   }
-  await using client = await Client.connect(options.broker);
+  await using client = await Client.connect(clusterOf(options));
   if (options.partitions !== undefined) await client.admin.createPartitions(name, options.partitions);
   if (options.config.length > 0) await client.admin.alterConfigs(name, changes);
   await describe(client, name, options);
 }
 
 export async function deleteTopics(names: readonly string[], options: Options): Promise<void> {
-  await using client = await Client.connect(options.broker);
+  await using client = await Client.connect(clusterOf(options));
   await client.admin.deleteTopics(names);
 }
 
@@ -93,7 +93,8 @@ async function describe(client: Client, name: string, options: Options): Promise
   );
 }
 
-async function recordCount(client: Client, topic: string): Promise<number> {
+/** Of records, and of what only transactions see: their ends, and what was aborted. */
+async function offsetCount(client: Client, topic: string): Promise<number> {
   let count = 0;
   for (const { offset } of await client.admin.listOffsets(topic, 'latest')) count += offset;
   for (const { offset } of await client.admin.listOffsets(topic, 'earliest')) count -= offset;
