@@ -33,3 +33,39 @@ it('reads its partitions also when what the group has committed there could not 
   const first = await group.run(records.next());
   expect(first.value).toMatchObject({ offset: 0, value: '0' });
 });
+
+it('asks for stable offsets where it reads what is committed, and only there', async () => {
+  const asked: boolean[] = [];
+  for (const isolationLevel of ['read_committed', 'read_uncommitted'] as const) {
+    const group = await open();
+    group.broker.on(apis.offsetFetch, ({ requireStable }) => {
+      asked.push(requireStable);
+      const partitions = [{ partitionIndex: 0, committedOffset: 0 }];
+      return { groups: [{ groupId: 'g', topics: [{ name: 't', partitions }] }] };
+    });
+    group.fetched = (_, offset) => (offset === 0 ? { records: recordsFrom(0, 1) } : undefined);
+    const consumer = group.client.consumer({ groupId: 'g', topics: [letters], isolationLevel });
+    await group.run(consumer[Symbol.asyncIterator]().next());
+  }
+  expect(asked).toEqual([true, false]);
+});
+
+it('fetches nothing of a partition before the callback that may seek has come to its end', async () => {
+  const group = await open();
+  const fetchedAt: number[] = [];
+  group.fetched = (_, offset) => {
+    fetchedAt.push(offset);
+    return offset === 5 ? { records: recordsFrom(5, 1) } : undefined;
+  };
+  const consumer = group.client.consumer({
+    groupId: 'g',
+    topics: [letters],
+    onPartitionsAssigned: async () => {
+      await new Promise<void>((resolve) => void group.clock.after(2_000, resolve));
+      consumer.seek({ topic: 't', partition: 0, offset: 5 });
+    },
+  });
+  const first = await group.run(consumer[Symbol.asyncIterator]().next());
+  expect(first.value).toMatchObject({ offset: 5 });
+  expect(fetchedAt[0]).toBe(5);
+});

@@ -178,3 +178,18 @@ it('commits a batch in a transaction while the answer is on its way that tells o
   await group.run(done);
   expect(group.committed).toEqual(['2: 0@2']);
 });
+
+it('does not commit a batch while it is no member of the group, not in a transaction either', async () => {
+  const group = open();
+  withTransactions(group);
+  const client = await group.connect();
+  const [batch, consumer] = await firstBatch(group);
+  group.broker.on(apis.heartbeat, () => ({ errorCode: errorCodes.UNKNOWN_MEMBER_ID }));
+  group.broker.on(apis.joinGroup, () => 'lost');
+  await group.clock.advance(10_000); // the group has thrown it out
+  await expect(group.run(consumer.commit(batch))).rejects.toMatchObject({ code: 'COMMIT_FAILED' });
+  const producer = client.transactionalProducer({ transactionalId: 'copier' });
+  const work = producer.transaction((transaction) => Promise.resolve(transaction.sendOffsets(batch)));
+  await expect(group.run(work)).rejects.toMatchObject({ code: 'COMMIT_FAILED' });
+  expect(group.committed).toEqual([]);
+});

@@ -84,3 +84,20 @@ it('looks for the end of a log for as long as its leader is away, as it fetches 
   expect(offsets).toEqual([0, 1]);
   expect(group.clock.monotonic() - since).toBeGreaterThanOrEqual(45_000);
 });
+
+it('drops the answer that was on its way when it was sought', async () => {
+  const [group, consumer] = await open();
+  let answer: () => void = () => {};
+  let asked = 0;
+  group.broker.on(apis.fetch, async (request) => {
+    const { fetchOffset } = request.topics[0]!.partitions[0]!;
+    if (asked++ === 0) await new Promise<void>((resolve) => (answer = resolve));
+    const records = { partitionIndex: 0, highWatermark: 10, records: recordsFrom(fetchOffset, 1) };
+    return { responses: [{ topic: 't', partitions: [records] }] };
+  });
+  consumer.assign([{ ...place, offset: 0 }]);
+  await group.until(() => asked === 1);
+  consumer.seek({ ...place, offset: 7 });
+  answer();
+  expect(await offsetsOf(group, consumer)).toEqual([7]);
+});

@@ -274,3 +274,17 @@ it('can still abort when the coordinator says at the commit that the transaction
   producer.begin();
   expect(await done(producer.commit())).toBeUndefined();
 });
+
+it('lets what is on its way be written before it aborts, so that nothing comes after the end', async () => {
+  const { broker, log, producer, append } = await open();
+  let writtenAtEnd: readonly string[] = [];
+  broker.on(apis.endTxn, () => {
+    writtenAtEnd = [...log.values];
+    return { errorCode: errorCodes.NONE };
+  });
+  producer.begin();
+  append('on its way');
+  while (!broker.arrivals.includes('Produce')) await clock.advance(1);
+  expect(await done(producer.abort())).toBeUndefined();
+  expect(writtenAtEnd).toEqual(['on its way']);
+});
