@@ -117,6 +117,17 @@ it('tries again after the backoff, with the attempt counted, then goes by the po
   ]);
 });
 
+it('a policy whose `when` throws fails the record by what it threw', async () => {
+  const outside = new Outside();
+  const when = (): boolean => {
+    throw new Error('when is broken');
+  };
+  using driver = outside.driver({ onError: { retries: 1, when } });
+  send(driver, 'a1');
+  outside.calls[0]!.fail(new Error('down'));
+  await expect(driver.settled()).rejects.toMatchObject({ code: 'RECORD_FAILED', cause: { message: 'when is broken' } });
+});
+
 it('a call has so much time, then its signal aborts and it has failed', async () => {
   const outside = new Outside();
   using driver = outside.driver({ onError: 'skip' });

@@ -163,8 +163,12 @@ export class MapAsyncNode implements Receiver {
 
   #failed(call: Call, error: unknown): void {
     const { retry } = this.#failures;
-    if (retry === undefined || call.attempt >= retry.retries || retry.when?.(error) === false) {
-      return this.#settle(call, { error });
+    try {
+      if (retry === undefined || call.attempt >= retry.retries || retry.when?.(error) === false) {
+        return this.#settle(call, { error });
+      }
+    } catch (failure) {
+      return this.#settle(call, { error: failure }); // `when` is the user's; nobody would see what it throws here
     }
     const { backoffMs = 100, maxBackoffMs = 10_000 } = retry;
     const waitMs = Math.min(backoffMs * 2 ** call.attempt, maxBackoffMs);

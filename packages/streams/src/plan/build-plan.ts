@@ -88,6 +88,9 @@ function withRepartitions(draft: Draft): { readonly nodes: PlanNode[]; readonly 
   return { nodes, outputOf };
 }
 
+/** Said to a broker whose default may be LogAppendTime: what is read back would have the time of its writing. */
+const keepsEventTime = { 'message.timestamp.type': 'CreateTime' };
+
 function internalTopics(
   nodes: readonly PlanNode[],
   stores: readonly PlanStore[],
@@ -100,7 +103,7 @@ function internalTopics(
       topic: node.topic as TopicRef & { readonly kind: 'repartition' },
       numPartitions: node.kind === 'repartition' ? node.numPartitions : undefined,
       // Records are deleted once they are processed, never by their age: event time may be long ago.
-      config: { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'segment.bytes': '52428800' },
+      config: { ...keepsEventTime, 'cleanup.policy': 'delete', 'retention.ms': '-1', 'segment.bytes': '52428800' },
       subtopology: subtopologies.findIndex(({ nodes: ids }) => ids.includes(node.id)),
     });
   }
@@ -111,7 +114,7 @@ function internalTopics(
       numPartitions: undefined,
       // Windows too: their store deletes them when stream time has passed them. Retention would go by the broker's clock, and
       // take state of records of long ago while it is in use. (Kafka Streams: compact,delete.)
-      config: { 'cleanup.policy': 'compact' },
+      config: { ...keepsEventTime, 'cleanup.policy': 'compact' },
       subtopology,
     });
   }

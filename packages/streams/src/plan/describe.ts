@@ -78,6 +78,9 @@ function asMermaid(plan: Plan): string {
     const topic = topicText(node, plan);
     if (topic !== undefined) topicId(topic);
   }
+  plan.globalTables.forEach(({ store, topic }, place) => {
+    lines.push(`  global${place}[(${quoted(store)})]`, `  ${topicId(topic)} --> global${place}`);
+  });
   for (const { index, nodes } of plan.subtopologies) {
     lines.push(`  subgraph s${index} [Sub-topology ${index}]`);
     for (const id of nodes) lines.push(`    n${id}[${quoted(plan.nodes[id]!.name)}]`);
@@ -94,6 +97,10 @@ function asMermaid(plan: Plan): string {
     }
     for (const input of node.inputs) lines.push(`  n${input} --> n${node.id}`);
     if (topic !== undefined) lines.push(`  n${node.id} --> ${topicId(topic)}`);
+    if (node.kind === 'streamGlobalTableJoin') {
+      const { globalTable } = node;
+      lines.push(`  global${plan.globalTables.findIndex(({ store }) => store === globalTable)} --> n${node.id}`);
+    }
     for (const store of node.stores) {
       lines.push(`  n${node.id} -.- store${plan.stores.findIndex(({ name }) => name === store)}`);
     }

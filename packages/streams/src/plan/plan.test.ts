@@ -130,6 +130,27 @@ describe('a plan', () => {
     `);
   });
 
+  it('draws global tables beside the sub-topologies', () => {
+    const builder = new StreamsBuilder('globe');
+    const table = builder.globalTable(shops, { name: 'everywhere' });
+    builder.stream(sales).join(table, (s) => s, { on: (s) => s.shop, name: 'named' });
+    expect(builder.build().describe('mermaid')).toMatchInlineSnapshot(`
+      "flowchart TD
+        t0(["sales"])
+        t1(["shops"])
+        global0[("everywhere")]
+        t1 --> global0
+        subgraph s0 [Sub-topology 0]
+          n0["source-0"]
+          n1["named"]
+        end
+        t0 --> n0
+        n0 --> n1
+        global0 --> n1
+      "
+    `);
+  });
+
   it('is data for programs', () => {
     const data = JSON.parse(example().describe('json')) as { stores: unknown[]; subtopologies: { nodes: unknown[] }[] };
     expect(data.stores).toEqual([
@@ -163,13 +184,18 @@ describe('a plan', () => {
       {
         topic: { kind: 'repartition', name: 'by-shop' },
         numPartitions: undefined,
-        config: { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'segment.bytes': '52428800' },
+        config: {
+          'message.timestamp.type': 'CreateTime',
+          'cleanup.policy': 'delete',
+          'retention.ms': '-1',
+          'segment.bytes': '52428800',
+        },
         subtopology: 1,
       },
       {
         topic: { kind: 'changelog', name: 'per-minute' },
         numPartitions: undefined,
-        config: { 'cleanup.policy': 'compact' },
+        config: { 'message.timestamp.type': 'CreateTime', 'cleanup.policy': 'compact' },
         subtopology: 0,
       },
     ]);
