@@ -1,6 +1,9 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { expect, it } from 'vitest';
 import type { FileSystem } from './file-system.ts';
 import { memoryFileSystem } from './memory-file-system.ts';
+import { nodeFileSystem } from './node-file-system.ts';
 import { SimulatedFileSystem } from './simulated/index.ts';
 
 /** Both disks in memory keep to what `FileSystem` says, as the real one does. */
@@ -77,3 +80,31 @@ it.each(disks)('%s refuses what a disk would', (_, make) => {
   lock.release();
   expect(files.lock('/d/lock')).toBeDefined();
 });
+
+it.each([...disks, ['nodeFileSystem', nodeFileSystem] as const])(
+  '%s refuses to lose what is in the way',
+  async (_, make) => {
+    const files = make();
+    const real = mkdtempSync(`${tmpdir()}/millrace-disks-`);
+    const root = `${real}/d`;
+    try {
+      files.makeDirectory(root);
+      for (const name of ['full', 'empty', 'moved']) files.makeDirectory(`${root}/${name}`);
+      files.open(`${root}/full/x`, 'write').close();
+      files.open(`${root}/file`, 'write').close();
+      const refusals: [() => unknown, string][] = [
+        [() => files.rename(`${root}/moved`, `${root}/full`), 'ENOTEMPTY'],
+        [() => files.rename(`${root}/moved`, `${root}/file`), 'ENOTDIR'],
+        [() => files.rename(`${root}/file`, `${root}/empty`), 'EISDIR'],
+        [() => files.makeDirectory(`${root}/file`), 'EEXIST'],
+      ];
+      for (const [act, errno] of refusals) expect(act, errno).toThrow(expect.objectContaining({ errno }));
+      files.rename(`${root}/full`, `${root}/empty`);
+      expect([files.list(root), files.list(`${root}/empty`)]).toEqual([['empty', 'file', 'moved'], ['x']]);
+      await files.syncDirectory(root);
+      await expect(files.syncDirectory(`${root}/full`)).rejects.toMatchObject({ errno: 'ENOENT' });
+    } finally {
+      rmSync(real, { recursive: true });
+    }
+  },
+);

@@ -63,7 +63,14 @@ class MemoryFileSystem implements FileSystem {
   rename(from: string, to: string): void {
     if (!this.#nodes.has(from) || !this.#nodes.has(parentOf(to))) throw refused('rename', from, 'ENOENT');
     if (from === to) return;
-    if (this.#nodes.has(to)) this.remove(to);
+    const isFile = this.#nodes.get(from) !== undefined;
+    if (this.#nodes.get(to) !== undefined) {
+      if (!isFile) throw refused('rename', from, 'ENOTDIR');
+    } else if (this.#nodes.has(to)) {
+      if (isFile) throw refused('rename', from, 'EISDIR');
+      if (this.list(to).length > 0) throw refused('rename', from, 'ENOTEMPTY');
+    }
+    this.#nodes.delete(to);
     const moved = [...this.#nodes].filter(([path]) => path === from || path.startsWith(`${from}/`));
     for (const [path, node] of moved) {
       this.#nodes.delete(path);
@@ -78,8 +85,8 @@ class MemoryFileSystem implements FileSystem {
     this.#nodes.delete(path);
   }
 
-  syncDirectory(): Promise<void> {
-    return Promise.resolve();
+  async syncDirectory(directory: string): Promise<void> {
+    if (!this.#nodes.has(directory)) throw refused('sync', directory, 'ENOENT');
   }
 
   lock(path: string): FileLock | undefined {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -85,4 +85,26 @@ it('gives a lock to one owner, and takes it from a dead one', () => {
   // A pid used again: alive, but it started at another time.
   writeFileSync(path, `${process.pid} 1@another-boot\n`);
   expect(files.lock(path)).toBeDefined();
+});
+
+it.runIf(process.platform === 'linux')(
+  'says why a directory cannot be made, where only its last parts are missing',
+  () => {
+    // No directory can be made in /proc: asked for two, Node's own recursion never ends.
+    const makeDirectory = (): void => files.makeDirectory('/proc/millrace/data');
+    expect(makeDirectory).toThrow(
+      expect.objectContaining({ context: expect.objectContaining({ operation: 'make directory' }) }),
+    );
+  },
+);
+
+it('makes a lock at once with its owner in it, and leaves nothing else behind', () => {
+  const path = join(directory, '.lock');
+  writeFileSync(path, ''); // a power cut took what was in it
+  writeFileSync(`${path}.heir`, '4194999 123@boot\n'); // died in taking over
+  const lock = files.lock(path);
+  expect(readFileSync(path, 'utf8')).toMatch(new RegExp(`^${process.pid} `));
+  expect([files.list(directory), files.lock(path)]).toEqual([['.lock'], undefined]);
+  lock!.release();
+  expect(files.list(directory)).toEqual([]);
 });

@@ -4,6 +4,7 @@ import {
   fstatSync,
   fsync,
   ftruncateSync,
+  linkSync,
   mkdirSync,
   open as openAsync,
   close as closeAsync,
@@ -19,6 +20,8 @@ import {
   writeSync,
   writevSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
+import { threadId } from 'node:worker_threads';
 import { FileSystemError } from './errors.ts';
 import type { File, FileLock, FileStat, FileSystem } from './file-system.ts';
 
@@ -26,7 +29,7 @@ import type { File, FileLock, FileStat, FileSystem } from './file-system.ts';
 export function nodeFileSystem(): FileSystem {
   return {
     open: (path, mode) => new NodeFile(path, mode),
-    makeDirectory: (path) => void attempt('make directory', path, () => mkdirSync(path, { recursive: true })),
+    makeDirectory: (path) => attempt('make directory', path, () => makeDirectory(path)),
     list: (directory) => attempt('list', directory, () => readdirSync(directory).toSorted(byCodeUnit)),
     stat,
     rename: (from, to) => attempt('rename', from, () => renameSync(from, to)),
@@ -143,6 +146,23 @@ function writeRest(fd: number, parts: readonly Uint8Array[], skipBytes: number, 
   }
 }
 
+/**
+ * One level at a time: Node's own recursion answers ENOENT where the mount is read-only, and never returns where the parent is
+ * there but takes no directories (/proc).
+ */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
+    const parent = dirname(path);
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT' && parent !== path;
+    if (!isMissing || statSync(parent, { throwIfNoEntry: false }) !== undefined) throw error;
+    makeDirectory(parent);
+    mkdirSync(path);
+  }
+}
+
 function stat(path: string): FileStat | undefined {
   const found = attempt('stat', path, () => statSync(path, { throwIfNoEntry: false }));
   if (found === undefined) return undefined;
@@ -164,38 +184,57 @@ function syncDirectory(directory: string): Promise<void> {
 
 /**
  * Node has no flock, so the lock is a file that names its owner: pid and, where the system tells it, when that process
- * started, so that a pid used again after a reboot or a crash is not taken for the owner.
+ * started, so that a pid used again after a reboot or a crash is not taken for the owner. Processes that share the file must
+ * see each other's pids: two containers do not.
  */
 function lock(path: string): FileLock | undefined {
-  const mine = `${process.pid} ${startOf(process.pid) ?? '?'}\n`;
   for (;;) {
-    try {
-      writeFileSync(path, mine, { flag: 'wx' });
-      return { release: () => rmSync(path, { force: true }) };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw new FileSystemError('lock', path, error);
+    if (create(path)) return { release: () => rmSync(path, { force: true }) };
+    if (ownerOf(path) === 'alive') return undefined;
+    // Of several heirs one removes the file, or one that was slow would take that of the next owner away.
+    const heir = `${path}.heir`;
+    if (create(heir)) {
+      if (ownerOf(path) === 'dead') attempt('lock', path, () => rmSync(path, { force: true }));
+      rmSync(heir, { force: true });
+      continue;
     }
-    const holder = attempt('lock', path, () => readOrEmpty(path)).trim();
-    const [pid, start] = holder.split(' ');
-    if (holder !== '' && isAlive(Number(pid)) && (start === '?' || startOf(Number(pid)) === start)) return undefined;
-    // The owner is dead. Renaming before removing lets exactly one of several heirs take it away.
-    const grave = `${path}.${process.pid}`;
-    try {
-      renameSync(path, grave);
-      rmSync(grave, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw new FileSystemError('lock', path, error);
-    }
+    const other = ownerOf(heir);
+    if (other === 'alive') return undefined; // it will have the lock in a moment
+    if (other === 'dead') attempt('lock', heir, () => rmSync(heir, { force: true })); // died at it
   }
 }
 
-function readOrEmpty(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
-  }
+/** Makes a file that names this process, at once with its content: one that is still empty would pass for a dead owner's. False: there is one. */
+function create(path: string): boolean {
+  const draft = `${path}.${process.pid}.${threadId}`;
+  return attempt('lock', path, () => {
+    try {
+      writeFileSync(draft, `${process.pid} ${startOf(process.pid) ?? '?'}\n`);
+      linkSync(draft, path);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+      throw error;
+    } finally {
+      rmSync(draft, { force: true });
+    }
+  });
+}
+
+/** Of the process that a lock file names; undefined: there is no such file (any more). */
+function ownerOf(path: string): 'alive' | 'dead' | undefined {
+  return attempt('lock', path, () => {
+    let content: string;
+    try {
+      content = readFileSync(path, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+    const [pid = '', start = ''] = content.trim().split(' ');
+    const isSame = (): boolean => start === '?' || startOf(Number(pid)) === start;
+    return pid !== '' && isAlive(Number(pid)) && isSame() ? 'alive' : 'dead';
+  });
 }
 
 function isAlive(pid: number): boolean {

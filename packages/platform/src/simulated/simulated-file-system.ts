@@ -180,6 +180,13 @@ export class SimulatedFileSystem implements FileSystem {
     if (!this.#names.has(from)) throw refused('rename', from, 'ENOENT');
     if (this.#names.get(parentOf(to))?.kind !== 'directory') throw refused('rename', from, 'ENOENT');
     if (from === to) return;
+    const inTheWay = this.#names.get(to);
+    if (inTheWay?.kind === 'directory') {
+      if (this.#names.get(from)!.kind === 'file') throw refused('rename', from, 'EISDIR');
+      if (this.list(to).length > 0) throw refused('rename', from, 'ENOTEMPTY');
+    } else if (inTheWay !== undefined && this.#names.get(from)!.kind === 'directory') {
+      throw refused('rename', from, 'ENOTDIR');
+    }
     this.#begin('rename', from);
     const moved = [...this.#names].filter(([path]) => path === from || path.startsWith(`${from}/`));
     const sets: [string, Node | undefined][] = [];
@@ -200,6 +207,7 @@ export class SimulatedFileSystem implements FileSystem {
 
   async syncDirectory(directory: string): Promise<void> {
     this.#checkAlive('sync', directory);
+    if (this.#names.get(directory)?.kind !== 'directory') throw refused('sync', directory, 'ENOENT');
     this.#begin('syncDirectory', directory);
     const covered = this.#pendingNames.filter((change) => change.directories.includes(directory));
     await this.#syncLatency(directory);
