@@ -4,6 +4,8 @@
  *     .aggregate({ orders: agg.count(), revenue: agg.sum((o) => o.totalCents) }, { name: 'per-user' })
  */
 
+import { InvalidPlanError } from '../errors.ts';
+
 /** An aggregate: `init` makes the state of a key, `add` takes a value in, `result` is the field of the row. */
 export interface Aggregator<in V, out R> {
   readonly kind: string;
@@ -103,11 +105,11 @@ export const agg: {
   minBy<V>(by: (value: V) => number): Aggregator<V, V>;
   /** The record with the greatest `by`; the first one wins a tie. */
   maxBy<V>(by: (value: V) => number): Aggregator<V, V>;
-  /** The `n` greatest by `by`, greatest first; of equal ones the first to come. */
+  /** The `n` greatest by `by`, greatest first; of equal ones the first to come. @throws {InvalidPlanError} `n` below 1 */
   topN<V>(n: number, by: (value: V) => number): Aggregator<V, readonly V[]>;
   /** Exact: keeps the set. */
   countDistinct<V>(of: (value: V) => string | number): Aggregator<V, number>;
-  /** The last `limit` values to come, oldest first. */
+  /** The last `limit` values to come, oldest first. @throws {InvalidPlanError} a limit below 1 */
   collect<V>(options: { readonly limit: number }): Aggregator<V, readonly V[]>;
   /** The first value by time. */
   first<V>(): Aggregator<V, V>;
@@ -157,6 +159,7 @@ export const agg: {
       (candidate, best) => candidate >= best,
     ),
   topN<V>(n: number, by: (value: V) => number): Aggregator<V, readonly V[]> {
+    checkCount('agg.topN', n);
     return {
       kind: `topN(${n})`,
       init: (): Ranked<V>[] => [],
@@ -186,14 +189,22 @@ export const agg: {
     result: (state) => (state as Set<string | number>).size,
     stored: { save: (state) => [...(state as Set<string | number>)], load: (saved) => new Set(saved as string[]) },
   }),
-  collect: <V>({ limit }: { readonly limit: number }): Aggregator<V, readonly V[]> => ({
-    kind: `collect(${limit})`,
-    init: (): V[] => [],
-    add(state, value) {
-      const values = state as readonly V[];
-      return [...(values.length < limit ? values : values.slice(values.length - limit + 1)), value];
-    },
-    result: (state) => state as readonly V[],
-    stored: list,
-  }),
+  collect<V>({ limit }: { readonly limit: number }): Aggregator<V, readonly V[]> {
+    checkCount('agg.collect', limit);
+    return {
+      kind: `collect(${limit})`,
+      init: (): V[] => [],
+      add(state, value) {
+        const values = state as readonly V[];
+        return [...(values.length < limit ? values : values.slice(values.length - limit + 1)), value];
+      },
+      result: (state) => state as readonly V[],
+      stored: list,
+    };
+  },
 };
+
+function checkCount(what: string, count: number): void {
+  if (Number.isSafeInteger(count) && count >= 1) return;
+  throw new InvalidPlanError(`${what} of ${count} values keeps nothing: give a whole number, at least 1.`, { count });
+}

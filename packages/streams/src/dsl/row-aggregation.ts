@@ -1,13 +1,22 @@
 import { recordHeaders, type Serde, type SerdeContext } from '@millrace/serde';
+import { InvalidPlanError } from '../errors.ts';
 import type { Aggregation } from '../plan/aggregation.ts';
 import type { Aggregator, Invertible } from './aggregators.ts';
 
 type AnyAggregator = Aggregator<any, unknown>;
 
+/** Field beside the row's own, with what those aggregates need whose result is not their state. */
+const hidden = '$state';
+
 /** Ready-made aggregates as one aggregation: the state is an array, one place an aggregate; readers see a row of results. */
 export function rowAggregation(aggregates: Readonly<Record<string, AnyAggregator>>): Aggregation {
   const names = Object.keys(aggregates);
   const all = Object.values(aggregates);
+  if (names.includes(hidden)) {
+    throw new InvalidPlanError(`An aggregate cannot be named '${hidden}': a row keeps its state there.`, {
+      name: hidden,
+    });
+  }
   // Those that change in place come last: when a function throws, the others are as they were.
   const order = all
     .map((_, index) => index)
@@ -32,9 +41,6 @@ export function rowAggregation(aggregates: Readonly<Record<string, AnyAggregator
     },
   };
 }
-
-/** Field beside the row's own, with what those aggregates need whose result is not their state. */
-const hidden = '$state';
 
 /**
  * Stores such a state as JSON that other programs can read: the row, and beside it, in `$state`, what the results do not tell.

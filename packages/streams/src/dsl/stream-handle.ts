@@ -126,6 +126,13 @@ export class StreamHandle implements KStream<any, any> {
     if (names.includes('rest')) {
       throw new InvalidPlanError("A branch cannot be named 'rest': that is what no other branch took.");
     }
+    const numeric = names.find((name) => /^\d+$/.test(name));
+    if (numeric !== undefined) {
+      throw new InvalidPlanError(
+        `A branch cannot be named '${numeric}': JavaScript puts names that are numbers first, and the first branch that takes a record has it.`,
+        { branch: numeric },
+      );
+    }
     const branch = this.#draft.add('branch', [this.#node], options, { guards: Object.values(branches) });
     const arms = [...names, 'rest'].map((name, index) => {
       const named = options?.name === undefined ? undefined : { name: `${options.name}-${name}` };

@@ -70,6 +70,15 @@ it('a record later than the grace is counted late; alone it comes out at once', 
   expect(read(driver)).toEqual([['L-', 94]]);
 });
 
+it('a record whose last match could come now is not late: it waits', () => {
+  using driver = driverOf('leftJoin', { beforeMs: 5, afterMs: 5, graceMs: 0 });
+  driver.pipeInput(right, { ...at(100, 'other'), key: 'x' });
+  driver.pipeInput(left, at(95, 'L'));
+  expect(read(driver)).toEqual([]);
+  driver.pipeInput(right, at(97, 'r'));
+  expect(read(driver)).toEqual([['Lr', 97]]);
+});
+
 it.each<Kind>(['join', 'leftJoin', 'outerJoin'])(
   '%s is that of a recomputation, in any order within the grace, with restarts',
   (kind) => {

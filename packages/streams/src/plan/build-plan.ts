@@ -42,6 +42,7 @@ export function buildPlan(draft: Draft): Plan {
     globalTables: [...draft.globalTables.values()],
     internalTopics: internalTopics(nodes, stores, subtopologies),
     copartitions,
+    contractPartitions: new Map(draft.partitionCounts),
   });
 }
 

@@ -498,6 +498,14 @@ describe('what a plan refuses', () => {
           onRecord: () => {},
         }),
     ],
+    ['a branch named by a number', 'INVALID_PLAN', (b) => b.stream(sales).branch({ b: () => true, 1: () => true })],
+    [
+      'an aggregate named as what a row hides',
+      'INVALID_PLAN',
+      (b) => b.stream(sales).groupByKey().aggregate({ $state: agg.count() }, { name: 'n' }),
+    ],
+    ['the last none', 'INVALID_PLAN', () => agg.collect({ limit: 0 })],
+    ['the top half', 'INVALID_PLAN', () => agg.topN(0.5, () => 1)],
     ['a branch named rest', 'INVALID_PLAN', (b) => b.stream(sales).branch({ rest: () => true } as never)],
   ])('%s is %s', (_name, code, edit) => {
     expect(built(edit)).toThrow(expect.objectContaining({ code }));
@@ -511,6 +519,15 @@ describe('what a plan refuses', () => {
           .stream(quoted)
           .selectKey((_, key) => key, { name: 'plain', key: string })
           .merge(b.stream(sales))
+          .groupByKey()
+          .count({ name: 'n' }),
+    ],
+    [
+      'are brought to one before they meet, as the second of a merge',
+      (b) =>
+        b
+          .stream(sales)
+          .merge(b.stream(quoted).selectKey((_, key) => key, { name: 'plain', key: string }))
           .groupByKey()
           .count({ name: 'n' }),
     ],
@@ -555,6 +572,20 @@ describe('what a plan refuses', () => {
     );
     expect(joined({ ...three, numPartitions: 2 })).not.toThrow();
     expect(joined(three, true)).not.toThrow();
+  });
+
+  it('topics whose processors share a store and have different numbers of partitions', () => {
+    const counted = (numPartitions: number) =>
+      topic(`of-${numPartitions}`, { key: string, value: string, numPartitions });
+    const shared = (...counts: readonly number[]) =>
+      built((b) => {
+        const store = b.keyValueStore({ name: 'shared', key: string, value: json<number>() });
+        counts.forEach((count) =>
+          b.stream(counted(count)).process({ name: `p${count}`, stores: { store }, onRecord() {} }),
+        );
+      });
+    expect(shared(2, 3)).toThrow(expect.objectContaining({ code: 'NOT_COPARTITIONED' }));
+    expect(shared(2)).not.toThrow();
   });
 });
 

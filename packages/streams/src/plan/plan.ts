@@ -18,6 +18,8 @@ export interface Plan {
   readonly internalTopics: readonly InternalTopic[];
   /** Topics that must have the same number of partitions, since equal keys of theirs must meet. */
   readonly copartitions: readonly (readonly TopicRef[])[];
+  /** `numPartitions` of source topics whose contracts say it. */
+  readonly contractPartitions: ReadonlyMap<string, number>;
 }
 
 /** A connected part of the plan: one task of it runs on each partition number of its sources. */

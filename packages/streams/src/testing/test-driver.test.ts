@@ -204,6 +204,16 @@ it('a store that the plan has not is an error', () => {
   expect(() => driver.store({ storeName: 'nope' })).toThrow(expect.objectContaining({ code: 'INVALID_PLAN' }));
 });
 
+it('a topic has as many partitions as its contract says', () => {
+  const three = topic('three', { key: string, value: json<number>(), numPartitions: 3 });
+  const builder = new StreamsBuilder('contract');
+  builder.stream(three).to(output);
+  using driver = new TestDriver(builder.build());
+  driver.pipeInput(three, { key: 'k', value: 1, partition: 2 });
+  expect(() => driver.pipeInput(three, { key: 'k', value: 1, partition: 3 })).toThrow(RangeError);
+  expect(driver.readValues(output)).toEqual([1]);
+});
+
 it('values go through their serdes on the way in and out', () => {
   const builder = new StreamsBuilder('serdes');
   const loose = topic('loose', { key: string, value: nullable(json<unknown>()) });

@@ -21,7 +21,7 @@ import { readOnlyStoreOf } from './stores.ts';
 export interface TestDriverOptions {
   /** The wall clock at the start, and the time of records sent without one. Default 0. */
   readonly startMs?: number | undefined;
-  /** Of every topic that does not say. Default 1. */
+  /** Of every topic whose contract or `repartition` does not say. Default 1. */
   readonly numPartitions?: number | undefined;
   /** Default true: a commit after each record. False: when `commit()` is called, as an app commits now and then. */
   readonly autoCommit?: boolean | undefined;
@@ -133,7 +133,7 @@ export class TestDriver {
     return this.#sinks.take(sink) as SinkRecord<K, V>[];
   }
 
-  /** A table or store, as the tasks have it now: of all partitions. */
+  /** A table or store, as the tasks have it now: of all partitions, one after the other. */
   store<View, Store>(table: Stored<View, Store>): Store {
     const store = readOnlyStoreOf(this.#app, table.storeName);
     if (store === undefined) {
@@ -200,7 +200,7 @@ export class TestDriver {
     this.#app.crashBefore(step);
   }
 
-  /** Recovers as a new process would, if asked with an edited plan. @throws {IncompatiblePlanError} state would not fit it */
+  /** Recovers as a new process would; with an edited plan, if one is given. @throws {IncompatiblePlanError} state would not fit it */
   restart(topology?: Topology): void {
     const plan = topology === undefined ? this.#plan : planOf(topology);
     if (plan.hash !== this.#committed.planHash) {
@@ -270,7 +270,9 @@ export class TestDriver {
   }
 
   #explicitPartitions(topic: string): number | undefined {
-    const { internalTopics, applicationId } = this.#plan;
+    const { internalTopics, applicationId, contractPartitions } = this.#plan;
+    const contract = contractPartitions.get(topic);
+    if (contract !== undefined) return contract;
     return internalTopics.find((internal) => topicNameOf(internal.topic, applicationId) === topic)?.numPartitions;
   }
 }
