@@ -302,7 +302,7 @@ it('leaves no file open, though the disk has failed or a log cannot be opened', 
   await test.createTopic('orders', { partitions: 4 });
   await test.produce('orders', batchOf([{ value: 'kept', timestampMs: nowMs }]));
   files.failSyncs(/orders-0/);
-  await expect(test.produce('orders', batchOf([{ value: 'lost', timestampMs: nowMs }]))).rejects.toThrow();
+  await expect(test.produce('orders', batchOf([{ value: 'lost', timestampMs: nowMs }]))).rejects.toThrow('closed');
   await expect(broker.close()).rejects.toMatchObject({ code: 'KAFKA_STORAGE_ERROR' });
   expect(counting.openPaths()).toEqual([]);
 

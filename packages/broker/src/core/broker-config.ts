@@ -5,6 +5,7 @@ export interface BrokerConfig {
   readonly 'node.id': number;
   // Connections and requests
   readonly 'socket.request.max.bytes': number;
+  readonly 'millrace.request.max.bytes': number;
   readonly 'max.connections': number;
   readonly 'max.connections.per.ip': number;
   readonly 'connections.max.idle.ms': number;
@@ -128,6 +129,11 @@ export const brokerConfigDefinitions: Readonly<Record<BrokerConfigName, ConfigDe
   'node.id': int(1, 0, "This broker's id in the cluster metadata."),
 
   'socket.request.max.bytes': int(100 * mib, 1, 'Longest request; a longer one closes its connection.'),
+  'millrace.request.max.bytes': int(
+    8 * mib,
+    1024,
+    'Longest request other than Produce; a longer one closes its connection. Lists of small items take 50 times their bytes in memory.',
+  ),
   'max.connections': int(
     10_000,
     1,

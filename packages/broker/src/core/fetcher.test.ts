@@ -176,7 +176,7 @@ it('shares the budget for answers among the reads that wait for the disk at the 
   const reads = [fetcher.fetch(request), fetcher.fetch(request), fetcher.fetch(request)];
   expect(asked).toEqual([60, 40, 0]);
   answer();
-  await Promise.all(reads);
-  void fetcher.fetch(request);
+  for (const read of reads) await read;
+  await fetcher.fetch(request);
   expect(asked).toEqual([60, 40, 0, 60]);
 });

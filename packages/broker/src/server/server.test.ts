@@ -162,6 +162,27 @@ describe('a connection', () => {
     expect(await isClosed(world, client)).toBe(true);
   });
 
+  it('may send a request of millrace.request.max.bytes, of which only one with records may be longer', async () => {
+    await using world = await World.open({ 'millrace.request.max.bytes': 1024 });
+    await world.run(world.test.createTopic('orders'));
+    const client = await world.client();
+    const size = (name: string): number =>
+      encodeRequest(apis.metadata, 1, { correlationId: 1, clientId: 'raw' }, { topics: [{ name }] }).byteLength - 4;
+    const longest = 'x'.repeat(1024 - size(''));
+    expect(size(longest)).toBe(1024);
+    const records = batchOf(['y'.repeat(2000)]);
+    const written = client.request(apis.produce, 9, {
+      acks: -1,
+      topicData: [{ name: 'orders', partitionData: [{ index: 0, records }] }],
+    });
+    expect((await world.run(written)).responses[0]?.partitionResponses[0]).toMatchObject({ errorCode: 0 });
+    const { topics: found } = await world.run(client.request(apis.metadata, 1, { topics: [{ name: longest }] }));
+    expect(found).toMatchObject([{ errorCode: 17 }]);
+    client.post(apis.metadata, 1, { topics: [{ name: `${longest}x` }] });
+    await world.clock.advance(5);
+    expect(await isClosed(world, client)).toBe(true);
+  });
+
   it('is closed when nothing whole has come by connection.failed.handshake.timeout.ms', async () => {
     await using world = await World.open({ 'connection.failed.handshake.timeout.ms': 1000 });
     const [silent, dripping, talking] = [await world.client(), await world.client(), await world.client()];

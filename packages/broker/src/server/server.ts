@@ -57,6 +57,7 @@ export class Server {
       logger,
       traffic: this.traffic,
       limits: {
+        maxRequestBytes: config['millrace.request.max.bytes'],
         maxInFlightBytes: config['millrace.connection.max.in.flight.bytes'],
         maxInFlightRequests: config['millrace.connection.max.in.flight.requests'],
         maxQueuedResponseBytes: config['millrace.connection.max.queued.response.bytes'],

@@ -6,6 +6,8 @@ import type { Traffic } from './traffic.ts';
 import type { Transport } from './transport.ts';
 
 export interface SessionLimits {
+  /** Of a request that brings no records. */
+  readonly maxRequestBytes: number;
   readonly maxInFlightBytes: number;
   readonly maxInFlightRequests: number;
   /** Response bytes that the peer may leave unread before its requests wait. */
@@ -211,6 +213,11 @@ export class Session implements ConnectionContext {
     let entry: InFlight | undefined;
     try {
       const header = decodeRequestHeader(frame);
+      const { maxRequestBytes } = this.#host.limits;
+      if (frame.length > maxRequestBytes && header.apiKey !== apis.produce.key && !this.isLocal) {
+        this.#fail(new RequestTooLong(header.apiKey, frame.length, maxRequestBytes), 'info');
+        return;
+      }
       const handler = this.#host.handlers().find(header.apiKey, header.apiVersion);
       if (handler === undefined) {
         if (header.apiKey !== apis.apiVersions.key) {
@@ -327,6 +334,12 @@ function unsupportedApiVersions(handlers: HandlerRegistry, correlationId: number
     errorCode: errorCodes.UNSUPPORTED_VERSION,
     apiKeys: own === undefined ? [] : [{ apiKey: own.apiKey, minVersion: own.minVersion, maxVersion: own.maxVersion }],
   });
+}
+
+class RequestTooLong extends Error {
+  constructor(apiKey: number, requestBytes: number, limit: number) {
+    super(`A request of API ${apiKey} has ${requestBytes} bytes, above millrace.request.max.bytes (${limit}).`);
+  }
 }
 
 class UnservedRequest extends Error {
