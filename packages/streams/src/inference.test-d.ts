@@ -198,6 +198,32 @@ expectType<Equal<typeof updates, KStream<string, number>>>();
 const stored = counts.mapValues((n) => n > 3).materialize({ name: 'flags' });
 expectType<Equal<typeof stored, StoredKTable<string, boolean>>>();
 
+// Tables of windows, tables of tables, windows over what windows gave
+const centsPerMinute = order$
+  .groupByKey()
+  .windowedBy(tumbling({ sizeMs: minutes(1), graceMs: seconds(5) }))
+  .aggregate({ cents: agg.sum((o) => o.totalCents) }, { name: 'cents-pm' });
+const meanPerMinute = perMinute.join(centsPerMinute, (n, { cents }) => cents / n);
+expectType<Equal<typeof meanPerMinute, KTable<Windowed<string>, number>>>();
+const hourly = meanPerMinute
+  .updates()
+  .selectKey((_, { key }) => key, { name: 'hourly', key: string })
+  .groupByKey()
+  .windowedBy(tumbling({ sizeMs: minutes(60), graceMs: 0 }))
+  .reduce((a, b) => Math.max(a, b), { name: 'best' })
+  .final();
+expectType<Equal<typeof hourly, KStream<Windowed<string>, number>>>();
+const perCustomerTotals = orderTable
+  .groupBy((o) => ({ key: o.customerId, value: o.totalCents }), { name: 'by-customer-2', key: string })
+  .aggregate(
+    () => ({ n: 0, cents: 0 }),
+    (a, cents) => ({ n: a.n + 1, cents: a.cents + cents }),
+    { name: 'totals', subtract: (a, cents) => ({ n: a.n - 1, cents: a.cents - cents }) },
+  );
+expectType<Equal<typeof perCustomerTotals, StoredKTable<string, { n: number; cents: number }>>>();
+const lastOrNull = tombstones.groupByKey().reduce((a, b) => b ?? a, { name: 'last-or-null' });
+expectType<Equal<typeof lastOrNull, StoredKTable<string, Order | null>>>();
+
 // Processors
 const carts = builder.keyValueStore({ name: 'carts', key: string, value: json<{ items: string[] }>() });
 const reminders = order$.process({

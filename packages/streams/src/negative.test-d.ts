@@ -99,6 +99,29 @@ order$.pipe(
 );
 // @ts-expect-error null is a deletion: filter it out, or use updates()
 customerTable.toStream().mapValues((c) => c.name);
+// @ts-expect-error a value that may be null is looked at first
+builder.stream(topic('maybe', { key: string, value: nullable(json<Order>()) })).mapValues((o) => o.cents);
+// @ts-expect-error the group's key is a number, its serde of strings
+customerTable.groupBy((c) => ({ key: c.name.length, value: c }), { name: 'by-length', key: string });
+// @ts-expect-error a count is a number
+minute.count({ name: 'n', value: string });
+// @ts-expect-error the topic between is of orders
+order$.repartition({ name: 'again', value: json<Customer>() });
+grouped.aggregate(
+  () => 0,
+  // @ts-expect-error an aggregate stays of its type
+  (n) => `${n}`,
+  { name: 'text' },
+);
+// @ts-expect-error no such option
+order$.merge(order$, { label: 'both' });
+// @ts-expect-error a call to the outside is a promise
+order$.mapAsync((o) => o.cents, { concurrency: 1, timeoutMs: 1 });
+order$.pipe(
+  map((o) => o.cents),
+  // @ts-expect-error numbers have no length
+  filter((cents) => cents.length > 1),
+);
 // @ts-expect-error no such policy
 order$.mapValues((o) => o.cents, { onError: 'ignore' });
 
@@ -116,6 +139,8 @@ payment$.mapValues(() => ({ status: 'lost' })).to(topic('payments', { key: strin
 // ── What JSON would lose ─────────────────────────────────────────────────────────────────────────────────────────────
 
 const dated$ = order$.mapValues((o) => ({ id: o.id, at: new Date() }));
+// @ts-expect-error a Date would come back as a string, also from a table: give `value:`
+dated$.toTable({ name: 'dates' });
 // @ts-expect-error a Date would come back as a string: give `value:`
 dated$.selectKey((d) => d.id, { name: 'by-id', key: string });
 grouped.aggregate(

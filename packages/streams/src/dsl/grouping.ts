@@ -7,6 +7,7 @@ import type { Literals } from './literals.ts';
 import type { Retention, StoreOptions, StoreSettings } from '../stores.ts';
 import type { TimeWindows } from './windows.ts';
 
+/** Gives the next aggregate, and leaves the one it was given as it is. */
 type Add<A, V, K> = (aggregate: A, value: V, key: K) => NoInfer<A> | Literals;
 
 /** For ready-made aggregates. `value` is the serde of the stream's values, asked for where the row keeps what JSON would lose. */

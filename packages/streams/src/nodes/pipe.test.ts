@@ -7,11 +7,15 @@ import { TestDriver } from '../testing/index.ts';
 const input = topic('input', { key: string, value: json<number>() });
 const output = topic('output', { key: string, value: json<any>() });
 
-function driverOf(operators: readonly OperatorFunction<any, any>[], options: NodeOptions = {}): TestDriver {
+function driverOf(
+  operators: readonly OperatorFunction<any, any>[],
+  options: NodeOptions = {},
+  autoCommit = true,
+): TestDriver {
   const builder = new StreamsBuilder('pipe');
   const stream = builder.stream(input) as { pipe(...parts: readonly unknown[]): KStream<string, any> };
   stream.pipe(...operators, { name: 'rx', ...options }).to(output);
-  return new TestDriver(builder.build());
+  return new TestDriver(builder.build(), { autoCommit });
 }
 const pipe = (driver: TestDriver, ...values: readonly number[]): void =>
   driver.pipeInput(input, ...values.map((value) => ({ key: `k${value}`, value, timestampMs: value * 10 })));
@@ -104,4 +108,14 @@ it('a failure that comes later is that of no later record: the stream stops, wha
   await new Promise<void>((resolve) => setImmediate(resolve));
   expect(() => pipe(driver, 2)).toThrow(expect.objectContaining({ code: 'LATE_EMISSION' }));
   expect(driver.readValues(output)).toEqual([]);
+});
+
+it('what has come late is told before the next record is processed, not at the commit alone', async () => {
+  const pushed: number[] = [];
+  const operators = [tap((n: number) => pushed.push(n)), mergeMap((n: number) => Promise.resolve(n))];
+  using driver = driverOf(operators, {}, false);
+  pipe(driver, 1);
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  expect(() => pipe(driver, 2)).toThrow(expect.objectContaining({ code: 'LATE_EMISSION' }));
+  expect(pushed).toEqual([1]);
 });

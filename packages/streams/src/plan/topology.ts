@@ -5,7 +5,10 @@ import { topicNameOf, type Plan, type PlanNode } from './plan.ts';
 /** A plan: immutable data. It holds no connection, so one plan runs in a test, embedded, on a server, on a cluster. */
 export interface Topology {
   readonly applicationId: string;
-  /** Changes exactly when existing state would no longer fit. An app does not start over the state of another hash. */
+  /**
+   * Of the stores, their encodings, and what fills them: existing state fits where it is the same. An app does not start over the
+   * state of another hash.
+   */
   readonly hash: string;
   readonly nodes: readonly TopologyNode[];
   /** The plan as a text, as JSON, or as a Mermaid flowchart. */
