@@ -31,12 +31,11 @@ class Share {
     this.topics = new Set(member.topics.filter((topic) => partitionsOf.has(topic)));
   }
 
-  /** What may be handed over now: what it rightly holds, and what nobody else says to hold. */
+  /** What may be handed over now: its own, and what nobody else says to hold. */
   withoutClaimed(claimants: ReadonlyMap<string, readonly Share[]>): readonly TopicPartitionId[] {
     const mine: TopicPartitionId[] = [];
     for (const [key, partition] of this.partitions) {
-      const claimed = claimants.get(key);
-      if (claimed === undefined || ownerOf(claimed) === this) mine.push(partition);
+      if (claimants.get(key)?.every((claimant) => claimant === this) ?? true) mine.push(partition);
     }
     return mine.sort(byPlace);
   }
