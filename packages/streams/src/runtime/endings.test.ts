@@ -118,6 +118,19 @@ describe('an app', () => {
     });
   });
 
+  it('shows nobody what is not committed', async () => {
+    await withBroker(async (broker, client) => {
+      let processed: () => void = () => {};
+      const isProcessed = new Promise<void>((resolve) => (processed = resolve));
+      const { topology, table } = counting(() => processed());
+      const app = Streams.start(topology, { cluster: broker, commitIntervalMs: 600_000 });
+      await client.producer().send(input, { key: 'a', value: 1 });
+      await isProcessed;
+      await expect(app.view(table).get('a', { timeoutMs: 50 })).rejects.toMatchObject({ code: 'VIEW_TIMEOUT' });
+      await app.close();
+    });
+  });
+
   it('goes on where it first began, and tells its logger of records that were deleted meanwhile', async () => {
     await withBroker(async (broker, client) => {
       const copying = () => {
