@@ -364,6 +364,23 @@ describe('SyncGroup', () => {
     expect(waiting.value).toBeUndefined();
   });
 
+  it('does not end a rebalance that began before the assignment of its generation was durable', async () => {
+    const bench = await GroupBench.open();
+    const { ids } = await bench.stableGroup(2);
+    const joins = ids.map((memberId) => bench.join({ memberId }));
+    await bench.clock.advance(0);
+    const { generationId } = await joins[0]!.done;
+    bench.log.isHeld = true;
+    bench.sync(ids[0]!, generationId);
+    await bench.clock.advance(0);
+    bench.join({ memberId: await bench.newMemberId() });
+    await bench.clock.advance(0);
+    bench.log.sync();
+    await bench.clock.advance(0);
+    expect(bench.state).toBe('PreparingRebalance');
+    expect(bench.heartbeat(ids[1]!, generationId)).toBe('REBALANCE_IN_PROGRESS');
+  });
+
   it('keeps to the assignment that is on its way to the disk when the leader sends another', async () => {
     const bench = await GroupBench.open();
     const memberId = await bench.newMemberId();

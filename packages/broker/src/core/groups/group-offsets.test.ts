@@ -319,6 +319,14 @@ describe('expiry', () => {
     expect(await bench.committed(0)).toEqual([-1]);
   });
 
+  it('leaves a group alone that has nothing but offsets of an open transaction', async () => {
+    const bench = await GroupBench.open();
+    await bench.commitInTransaction(7, [{ offset: 9 }]);
+    await bench.clock.advance(10 * minuteMs);
+    bench.endTransaction(7, true);
+    for (const each of [bench, await bench.restart()]) expect(await each.committed(0)).toEqual([9]);
+  });
+
   it('follows a retention of its own where an old client asks for one, over a restart too', async () => {
     const bench = await GroupBench.open(checks);
     await bench.commit([{ offset: 1 }], { retentionMs: 5 * minuteMs });

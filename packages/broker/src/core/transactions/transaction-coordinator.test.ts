@@ -540,6 +540,21 @@ describe('time', () => {
     expect(await bench.init()).toBe('7/2');
   });
 
+  it.each([
+    ['timed out', (bench: TransactionBench) => bench.clock.advance(62_000)],
+    ['is fenced', (bench: TransactionBench) => (void bench.init(), bench.clock.advance(0))],
+  ])('writes no abort marker of a transaction that %s before Prepare is durable', async (_, abort) => {
+    const bench = await TransactionBench.open();
+    await bench.init();
+    await bench.add(producer, [0]);
+    bench.log.isHeld = true;
+    await abort(bench);
+    expect([bench.states.at(-1), bench.partitions.written]).toEqual(['PrepareAbort', []]);
+    bench.log.sync();
+    await bench.clock.advance(0);
+    expect(bench.partitions.written).toEqual(['orders-0 abort 7/1']);
+  });
+
   it('counts the timeout from the first partition of each transaction', async () => {
     const bench = await TransactionBench.open();
     await bench.init({ timeoutMs: 15_000 });

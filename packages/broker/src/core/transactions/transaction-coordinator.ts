@@ -147,7 +147,7 @@ export class TransactionCoordinator implements Coordinator, TransactionVerifier 
   async #abortOrphans(): Promise<void> {
     const byProducerId = new Map<number, Transaction>();
     for (const { transaction } of this.#entries.values()) byProducerId.set(transaction.producerId, transaction);
-    const durable: (Promise<void> | undefined)[] = [];
+    const markersDurable = new Set<Promise<void>>();
     for (const {
       topic,
       partition,
@@ -160,9 +160,10 @@ export class TransactionCoordinator implements Coordinator, TransactionVerifier 
       if (isOurs && hasPartition(known, topic, partition)) continue;
       this.#logger.warn({ topic, partition, producerId }, 'a transaction that no coordinator knows is aborted');
       const marker = { producerId, producerEpoch, coordinatorEpoch: Math.max(0, coordinatorEpoch), isCommit: false };
-      durable.push(this.#partitions.writeMarker(topic, partition, marker));
+      const durable = this.#partitions.writeMarker(topic, partition, marker);
+      if (durable !== undefined) markersDurable.add(durable);
     }
-    await Promise.all(durable);
+    await Promise.all(markersDurable);
   }
 
   close(): void {
