@@ -86,6 +86,24 @@ describe('a connection', () => {
     expect(valuesOf(records).map(([, value]) => value)).toEqual(['a', 'b', 'c', 'd']);
   });
 
+  it('gets the refusal of a produce request only after the answer to the one before it that waits for the disk', async () => {
+    await using world = await World.open();
+    await world.run(world.test.createTopic('orders'));
+    const client = await world.client();
+    const produceTo = (name: string): object => ({
+      acks: -1,
+      topicData: [{ name, partitionData: [{ index: 0, records: batchOf(['a']) }] }],
+    });
+    const codes: number[] = [];
+    const answers = ['orders', 'missing', 'orders'].map(async (name) => {
+      const { responses } = await client.request(apis.produce, 9, produceTo(name));
+      codes.push(responses[0]!.partitionResponses[0]!.errorCode);
+    });
+    await world.run(Promise.all(answers));
+    expect(codes).toEqual([0, 3, 0]);
+    expect(client.answered).toEqual([1, 2, 3]);
+  });
+
   it('gets the answers of one turn in one write', async () => {
     const clock = new VirtualClock();
     const run = onVirtualTime(clock);
