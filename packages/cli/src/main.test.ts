@@ -343,7 +343,7 @@ describe('millrace produce and consume', () => {
     const { exitCode, stderr } = await producing.ended;
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(
-      /^waiting for 127\.0\.0\.1:\d+, which does not acknowledge; giving up after 5 s\nDELIVERY_TIMEOUT: .*\n$/,
+      /^waiting for 127\.0\.0\.1:\d+, which does not acknowledge; giving up after 5 s\nDELIVERY_TIMEOUT: .* raise --timeout\.\n$/,
     );
   });
 

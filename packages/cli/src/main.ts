@@ -161,5 +161,7 @@ try {
 
 /** The packages tell programmers what to call; here it is a command. */
 function asCommand(message: string): string {
-  return message.replace(/admin\.createTopics( with its contract)?/, '`millrace topic create`');
+  return message
+    .replace(/admin\.createTopics( with its contract)?/, '`millrace topic create`')
+    .replace(/(bufferMemoryBytes or )?deliveryTimeoutMs/, '--timeout');
 }
