@@ -147,6 +147,33 @@ describe('a timeout', () => {
     expect(driver.readRecords(account.commands)).toHaveLength(1);
   });
 
+  it('of a process that is over is none of the next one under its id, and one that has set off is forgotten', () => {
+    const counting = processManager({
+      name: 'counting',
+      from: [orders],
+      correlate: (_, orderId) => orderId,
+      state: json<{ fired: number }>(),
+      initialState: () => ({ fired: 0 }),
+      react(state, input, { setTimeout }) {
+        if (input.kind === 'timeout') return { state: { fired: state.fired + 1 } };
+        const type = input.kind === 'event' ? input.event.type : 'paid';
+        if (type === 'placed') return { state, actions: [setTimeout('unpaid', seconds(30))] };
+        return { state: type === 'paid' ? null : state };
+      },
+    });
+    const builder = new StreamsBuilder('counters');
+    const processes = runProcess(builder, counting);
+    using driver = new TestDriver(builder.build());
+    for (const type of ['placed', 'paid', 'reminded'] as const) {
+      driver.pipeInput(orders, { key: 'o1', value: { type, cents: 7 } });
+    }
+    driver.advanceWallClockTime(seconds(60));
+    expect(driver.store(processes).get('o1')).toEqual({ state: { fired: 0 }, timeouts: [] });
+    driver.pipeInput(orders, placed);
+    driver.advanceWallClockTime(seconds(60));
+    expect(driver.store(processes).get('o1')).toEqual({ state: { fired: 1 }, timeouts: [] });
+  });
+
   it('survives a restart', () => {
     using driver = new TestDriver(plan().topology);
     driver.pipeInput(orders, placed);

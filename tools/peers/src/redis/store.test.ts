@@ -164,6 +164,7 @@ describe.runIf(available('redis'))('a store in Redis', () => {
     expect(await store.commit(commitOf(0, 1, 2, { b: '2' }))).toMatchObject({ verdict: 'lost' });
     expect(await store.claim(claimOf(0))).toEqual({ verdict: 'lost', reason: 'there is nothing' });
     await store.reset(0);
+    expect(await redis.hkeys('millrace:app:stores')).toEqual(['flushed']); // readers find it again
     expect(await store.commit(commitOf(0, 0, 2, { a: '1', b: '2' }))).toEqual({ verdict: 'applied' });
     expect(await read(store, keyAt('a'), keyAt('b'))).toEqual(['1', '2']);
   });
@@ -456,6 +457,16 @@ describe.runIf(available('redis'))('a store in Redis', () => {
       expect(await store.claim(claimOf(0))).toEqual({ verdict: 'lost', reason: 'its segment 1 is gone' });
       await store.reset(0);
       expect(await redis.keys('millrace:{app/partly-gone/0}:*')).toEqual(['millrace:{app/partly-gone/0}:d0']);
+    });
+
+    it('keeps nothing of a hash that outlived the main one', async () => {
+      const store = await fresh(await windows('main-gone'));
+      await store.commit(commitOf(0, 0, 2, { '0/a': '1', '0/old': '2' }));
+      await redis.del('millrace:{app/main-gone/0}:d0');
+      expect(await store.claim(claimOf(0))).toMatchObject({ verdict: 'lost' });
+      await store.reset(0);
+      await store.commit(commitOf(0, 0, 3, { '0/a': '3' }));
+      expect(await scanned(store)).toEqual({ '0/a': '3' });
     });
 
     it('takes a commit that is sent again although a later one has expired what it touched', async () => {
