@@ -1,7 +1,7 @@
 import { json, nullable, string, topic, type Serde } from '@millrace/serde';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { agg, StreamsBuilder, type StoredKTable } from '../index.ts';
+import { agg, StreamsBuilder, type KTable, type StoredKTable } from '../index.ts';
 import { TestDriver } from '../testing/index.ts';
 
 interface Sale {
@@ -345,6 +345,46 @@ describe('a table', () => {
     using driver = new TestDriver(topology);
     driver.pipeInput(numbers, { key: 'a', value: 1 });
     expect(driver.readValues(output)).toEqual([[1, 1]]);
+  });
+});
+
+describe('a join of a table with one made of itself', () => {
+  const joined = () => {
+    const builder = new StreamsBuilder('diamond');
+    const table = builder.table(numbers, { name: 'numbers', emit: 'update' });
+    return {
+      builder,
+      pairs: table.join(
+        table.mapValues((n) => 10 * n),
+        (a, b) => a + b,
+      ),
+    };
+  };
+
+  it('is right on topics, and behind a store of its own for what works with old rows', () => {
+    const { builder, pairs } = joined();
+    pairs.to(output);
+    const counts = pairs
+      .materialize({ name: 'pairs' })
+      .groupBy((n) => ({ key: `${n}`, value: n }), { name: 'by', key: string })
+      .count({ name: 'counts' });
+    using driver = new TestDriver(builder.build());
+    driver.pipeInput(numbers, ...[1, 2, 3].map((value) => ({ key: 'a', value })));
+    expect(new Map(driver.readRecords(output).map(({ key, value }) => [key, value]))).toEqual(new Map([['a', 33]]));
+    expect([...driver.store(counts).all()].filter(([, n]) => n !== 0)).toEqual([['33', 1]]);
+  });
+
+  it.each<[string, (pairs: KTable<string, number>) => unknown]>([
+    [
+      'a group',
+      (pairs) => pairs.groupBy((n) => ({ key: `${n}`, value: n }), { name: 'by', key: string }).count({ name: 'n' }),
+    ],
+    ['a filter, further on', (pairs) => pairs.mapValues((n) => -n).filter((n) => n < 0)],
+    ['another join', (pairs) => pairs.join(pairs, (a, b) => a + b)],
+  ])('is refused without one before %s', (_name, use) => {
+    const { builder, pairs } = joined();
+    use(pairs);
+    expect(() => builder.build()).toThrow(expect.objectContaining({ code: 'INVALID_PLAN' }));
   });
 });
 

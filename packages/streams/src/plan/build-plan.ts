@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Draft } from '../dsl/draft.ts';
 import { DuplicateNameError, InvalidPlanError } from '../errors.ts';
 import { copartitionsOf } from './copartitions.ts';
+import { checkDiamonds } from './diamonds.ts';
 import type { InternalTopic, Plan, PlanNode, PlanStore, SourceNode, Subtopology, TopicRef } from './plan.ts';
 import { checkSinks } from './sink-check.ts';
 import { groupNodes } from './sub-topologies.ts';
@@ -31,6 +32,7 @@ export function buildPlan(draft: Draft): Plan {
   }
 
   checkSinks(nodes, draft.stores);
+  checkDiamonds(nodes);
   const copartitions = copartitionsOf(nodes, draft.partitionCounts);
   draft.outputOf = outputOf; // all checks have passed: nothing is added any more
   return deepFreeze({
