@@ -12,6 +12,8 @@ interface Promised {
   acknowledgedEnd: number;
   logStartOffset: number;
   isClosed: boolean;
+  /** The operations of the disk where power is to fail; empty: all. */
+  readonly failAt: number[];
 }
 
 type Workload = (harness: LogHarness, promised: Promised) => Promise<void>;
@@ -40,43 +42,52 @@ async function append(harness: LogHarness, log: PartitionLog, promised: Promised
   promised.acknowledgedEnd = promised.appended.length;
 }
 
+function nothingPromised(): Promised {
+  return { appended: [], acknowledgedEnd: 0, logStartOffset: 0, isClosed: false, failAt: [] };
+}
+
 /** Lets power fail at each operation of a workload in turn; what survives of the rest is left to chance. */
 async function failEverywhere(
   config: Partial<LogConfig>,
   workload: Workload,
   check: (log: PartitionLog, promised: Promised, what: string, harness: LogHarness) => Promise<void>,
+  seed: number,
 ): Promise<void> {
-  for (let at = 1, isComplete = false; !isComplete; at++) {
-    for (let seed = 0; seed < 6; seed++) {
-      const files = new SimulatedFileSystem();
-      const harness = new LogHarness({ files, config });
-      const promised: Promised = { appended: [], acknowledgedEnd: 0, logStartOffset: 0, isClosed: false };
-      files.losePowerAt(at);
-      try {
-        await workload(harness, promised);
-        isComplete = true; // it has fewer operations
-      } catch {
-        isComplete = false; // the disk, as it should be
-      }
-      const what = `power failed at operation ${at}, seed ${seed}`;
-      // Seed 0: nothing that was not synced is left.
-      files.losePower(seed === 0 ? {} : { random: new SeededRandom(seed * 1000 + at) });
-      if (seed === 1) await failInRecovery(harness, files, at);
-      const log = await drive(harness, harness.open({ wasClosedCleanly: promised.isClosed }));
-      await check(log, promised, what, harness);
-
-      // It is a log like any other: it takes more, and keeps it.
-      const offset = log.logEndOffset;
-      await drive(harness, log.append(batch([{ key: 'more', value: 'more' }]), 'client').commit.done);
-      files.losePower();
-      const again = await drive(harness, harness.open());
-      expect(
-        (await readAll(again, offset)).map((record) => record.value),
-        what,
-      ).toEqual(['more']);
+  const sound = new SimulatedFileSystem();
+  const { failAt } = nothingPromised();
+  await workload(new LogHarness({ files: sound, config }), { ...nothingPromised(), failAt });
+  const points = failAt.length > 0 ? failAt : Array.from({ length: sound.operationCount + 1 }, (_, i) => i + 1);
+  expect(points.length).toBeGreaterThan(50);
+  for (const at of points) {
+    const files = new SimulatedFileSystem();
+    const harness = new LogHarness({ files, config });
+    const promised = nothingPromised();
+    files.losePowerAt(at);
+    try {
+      await workload(harness, promised);
+    } catch {
+      // The disk, as it should be.
     }
+    const what = `power failed at operation ${at}, seed ${seed}`;
+    // Seed 0: nothing that was not synced is left.
+    files.losePower(seed === 0 ? {} : { random: new SeededRandom(seed * 1000 + at) });
+    if (seed === 1) await failInRecovery(harness, files, at);
+    const log = await drive(harness, harness.open({ wasClosedCleanly: promised.isClosed }));
+    await check(log, promised, what, harness);
+
+    // It is a log like any other: it takes more, and keeps it.
+    const offset = log.logEndOffset;
+    await drive(harness, log.append(batch([{ key: 'more', value: 'more' }]), 'client').commit.done);
+    files.losePower();
+    const again = await drive(harness, harness.open());
+    expect(
+      (await readAll(again, offset)).map((record) => record.value),
+      what,
+    ).toEqual(['more']);
   }
 }
+
+const operationCount = (harness: LogHarness): number => (harness.files as SimulatedFileSystem).operationCount;
 
 /** Power fails while the log recovers, at one operation after the other. */
 async function failInRecovery(harness: LogHarness, files: SimulatedFileSystem, seed: number): Promise<void> {
@@ -106,56 +117,66 @@ function expectNoOverlap(harness: LogHarness, what: string): void {
   }
 }
 
-it('loses nothing acknowledged and invents nothing, wherever power fails in appends, rolls, deletes and close', async () => {
-  await failEverywhere(
-    { segmentBytes: 900, indexIntervalBytes: 60, fileDeleteDelayMs: 1 },
-    async (harness, promised) => {
-      const log = await drive(harness, harness.open());
-      for (let i = 0; i < 3; i++) await append(harness, log, promised, ['a', 'b', 'c']);
-      promised.logStartOffset = await drive(harness, log.deleteRecordsBefore(5));
-      await harness.clock.advance(2);
-      await append(harness, log, promised, ['a', 'b', 'c', 'd', 'e', 'f', 'g']);
-      await drive(harness, log.close());
-      promised.isClosed = true;
-    },
-    async (log, promised, what) => {
-      const found = await readAll(log);
-      expect(log.logStartOffset, what).toBeGreaterThanOrEqual(promised.logStartOffset);
-      expect(log.logStartOffset, what).toBeLessThanOrEqual(5);
-      expect(log.logEndOffset, what).toBeGreaterThanOrEqual(promised.acknowledgedEnd);
-      expect(
-        found.map((record) => record.value),
-        what,
-      ).toEqual(promised.appended.slice(log.logStartOffset, log.logEndOffset));
-      expect(found[0]?.offset ?? log.logStartOffset, what).toBe(log.logStartOffset);
-    },
-  );
-});
-
-it('keeps the last value of each key, wherever power fails in a compaction', async () => {
-  await failEverywhere(
-    { cleanupPolicy: 'compact', segmentBytes: 1000, indexIntervalBytes: 60, fileDeleteDelayMs: 1 },
-    async (harness, promised) => {
-      const log = await drive(harness, harness.open());
-      for (let round = 0; round < 2; round++) {
-        for (let i = 0; i < 4; i++) await append(harness, log, promised, ['a', 'b', 'c']);
-        await drive(harness, log.compact(inlineCompactor(harness.files, harness.clock)));
+it.each([0, 1, 2, 3, 4, 5])(
+  'loses nothing acknowledged and invents nothing, wherever power fails in appends, rolls, deletes and close (seed %i)',
+  async (seed) => {
+    await failEverywhere(
+      { segmentBytes: 900, indexIntervalBytes: 60, fileDeleteDelayMs: 1 },
+      async (harness, promised) => {
+        const log = await drive(harness, harness.open());
+        for (let i = 0; i < 3; i++) await append(harness, log, promised, ['a', 'b', 'c']);
+        promised.logStartOffset = await drive(harness, log.deleteRecordsBefore(5));
         await harness.clock.advance(2);
-      }
-    },
-    async (log, promised, what, harness) => {
-      expectNoOverlap(harness, what);
-      const found = await readAll(log);
-      for (const record of found) expect(record.value, what).toBe(promised.appended[record.offset]);
-      expect(log.logEndOffset, what).toBeGreaterThanOrEqual(promised.acknowledgedEnd);
-      const offsets = found.map((record) => record.offset);
-      expect(offsets, what).toEqual([...new Set(offsets)].toSorted((a, b) => a - b));
-      const expected = new Map<string, string>();
-      for (let i = 0; i < log.logEndOffset; i++) expected.set(['a', 'b', 'c'][i % 3]!, promised.appended[i]!);
-      expect(new Map(found.map((record) => [record.key, record.value])), what).toEqual(expected);
-    },
-  );
-});
+        await append(harness, log, promised, ['a', 'b', 'c', 'd', 'e', 'f', 'g']);
+        await drive(harness, log.close());
+        promised.isClosed = true;
+      },
+      async (log, promised, what) => {
+        const found = await readAll(log);
+        expect(log.logStartOffset, what).toBeGreaterThanOrEqual(promised.logStartOffset);
+        expect(log.logStartOffset, what).toBeLessThanOrEqual(5);
+        expect(log.logEndOffset, what).toBeGreaterThanOrEqual(promised.acknowledgedEnd);
+        expect(
+          found.map((record) => record.value),
+          what,
+        ).toEqual(promised.appended.slice(log.logStartOffset, log.logEndOffset));
+        expect(found[0]?.offset ?? log.logStartOffset, what).toBe(log.logStartOffset);
+      },
+      seed,
+    );
+  },
+);
+
+it.each([0, 1, 2, 3, 4, 5])(
+  'keeps the last value of each key, wherever power fails in a compaction (seed %i)',
+  async (seed) => {
+    await failEverywhere(
+      { cleanupPolicy: 'compact', segmentBytes: 1000, indexIntervalBytes: 60, fileDeleteDelayMs: 1 },
+      async (harness, promised) => {
+        const log = await drive(harness, harness.open());
+        for (let round = 0; round < 2; round++) {
+          for (let i = 0; i < 4; i++) await append(harness, log, promised, ['a', 'b', 'c']);
+          const first = operationCount(harness);
+          await drive(harness, log.compact(inlineCompactor(harness.files, harness.clock)));
+          await harness.clock.advance(2);
+          for (let at = first + 1; at <= operationCount(harness); at++) promised.failAt.push(at);
+        }
+      },
+      async (log, promised, what, harness) => {
+        expectNoOverlap(harness, what);
+        const found = await readAll(log);
+        for (const record of found) expect(record.value, what).toBe(promised.appended[record.offset]);
+        expect(log.logEndOffset, what).toBeGreaterThanOrEqual(promised.acknowledgedEnd);
+        const offsets = found.map((record) => record.offset);
+        expect(offsets, what).toEqual([...new Set(offsets)].toSorted((a, b) => a - b));
+        const expected = new Map<string, string>();
+        for (let i = 0; i < log.logEndOffset; i++) expected.set(['a', 'b', 'c'][i % 3]!, promised.appended[i]!);
+        expect(new Map(found.map((record) => [record.key, record.value])), what).toEqual(expected);
+      },
+      seed,
+    );
+  },
+);
 
 it('keeps what the process wrote when it is killed, and makes it durable before it is read', async () => {
   const files = new SimulatedFileSystem();

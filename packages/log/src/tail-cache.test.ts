@@ -78,3 +78,23 @@ it('serves a reader at the head without the disk, and the same one byte before i
   expect(log.availableBytes(0, 'read_uncommitted')).toBeGreaterThan(8 * batch(['v8']).length);
   expect(log.availableBytes(10, 'read_uncommitted')).toBe(0);
 });
+
+it('remembers nothing of what logs have let go of, however long the memory lasts', () => {
+  const cache = new TailCache({ maxBytes: 1_000_000 });
+  const lasting = new Tail(cache, 0);
+  for (let i = 0; i < 20_000; i++) {
+    const closed = new Tail(cache, 0);
+    closed.add(new Uint8Array(10), 1);
+    closed.clear(1);
+    lasting.add(new Uint8Array(10), i + 1);
+    lasting.forgetBefore(i - 9); // ten batches stay
+  }
+  expect([cache.usedBytes, lasting.batchCount]).toEqual([100, 10]);
+  expect(cache.entryCount).toBeLessThanOrEqual(4097);
+  // And evicts as before: what is oldest.
+  const other = new Tail(cache, 0);
+  other.add(new Uint8Array(999_950), 1);
+  expect([cache.usedBytes, lasting.batchCount, lasting.startOffset, other.batchCount]).toEqual([
+    1_000_000, 5, 19_995, 1,
+  ]);
+});

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 export class TailCache {
   readonly #maxBytes: number;
   #usedBytes = 0;
+  #keptCount = 0;
   /** The owner of each kept batch, oldest first, from `#first` on. */
   #owners: (Tail | undefined)[] = [];
   #first = 0;
@@ -19,14 +20,23 @@ export class TailCache {
     return this.#usedBytes;
   }
 
+  /** Places in the order of eviction, also of batches that their tails have let go of by themselves. @internal */
+  get entryCount(): number {
+    return this.#owners.length - this.#first;
+  }
+
   /** Called by a tail that has just kept a batch. @internal */
   added(owner: Tail, byteLength: number): void {
     this.#owners.push(owner);
+    this.#keptCount++;
     this.#usedBytes += byteLength;
+    if (this.entryCount > 4096 && this.entryCount > 2 * this.#keptCount) this.#dropStale();
     while (this.#usedBytes > this.#maxBytes && this.#first < this.#owners.length) {
       const oldest = this.#owners[this.#first]!;
       this.#owners[this.#first++] = undefined;
-      this.#usedBytes -= oldest.dropOldest();
+      const droppedBytes = oldest.dropOldest();
+      if (droppedBytes > 0) this.#keptCount--;
+      this.#usedBytes -= droppedBytes;
     }
     if (this.#first > 4096 && this.#first * 2 > this.#owners.length) {
       this.#owners = this.#owners.slice(this.#first);
@@ -34,10 +44,26 @@ export class TailCache {
     }
   }
 
-  /** Called by a tail that has let go of something by itself: its turn to be evicted comes a little early. @internal */
-  cleared(byteLength: number): void {
+  /** Called by a tail that has let go of batches by itself: its turn to be evicted comes a little early. @internal */
+  cleared(batchCount: number, byteLength: number): void {
+    this.#keptCount -= batchCount;
     this.#usedBytes -= byteLength;
     assert(this.#usedBytes >= 0, 'a tail gives back what it took, once');
+  }
+
+  /** Where logs are closed or compacted before the memory is used up, the places of what they kept would pile up. */
+  #dropStale(): void {
+    const places: Tail[] = [];
+    const placesOf = new Map<Tail, number>();
+    for (let i = this.#owners.length - 1; i >= this.#first; i--) {
+      const owner = this.#owners[i]!;
+      const count = placesOf.get(owner) ?? 0;
+      if (count === owner.batchCount) continue; // a tail keeps the newest
+      placesOf.set(owner, count + 1);
+      places.push(owner);
+    }
+    this.#owners = places.toReversed();
+    this.#first = 0;
   }
 }
 
@@ -58,6 +84,10 @@ export class Tail {
   constructor(cache: TailCache, endOffset: number) {
     this.#cache = cache;
     this.#startOffset = endOffset;
+  }
+
+  get batchCount(): number {
+    return this.#batches.length - this.#first;
   }
 
   /** What lies at or behind this offset is in memory. */
@@ -114,13 +144,15 @@ export class Tail {
 
   /** Forgets what ends at or before an offset: compaction has changed it. */
   forgetBefore(offset: number): void {
+    const before = this.batchCount;
     let bytes = 0;
     while (this.#first < this.#batches.length && this.#endOffsets[this.#first]! <= offset) bytes += this.dropOldest();
-    this.#cache.cleared(bytes);
+    this.#cache.cleared(before - this.batchCount, bytes);
   }
 
   /** Forgets everything: the log was closed. */
   clear(endOffset: number): void {
+    const { batchCount } = this;
     let bytes = 0;
     for (let i = this.#first; i < this.#batches.length; i++) bytes += this.#batches[i]!.length;
     this.#batches = [];
@@ -128,7 +160,7 @@ export class Tail {
     this.#endBytes = [];
     this.#first = 0;
     this.#startOffset = endOffset;
-    this.#cache.cleared(bytes);
+    this.#cache.cleared(batchCount, bytes);
   }
 
   /** Index of the first batch that ends behind `offset`. */
