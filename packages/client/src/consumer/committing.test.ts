@@ -125,7 +125,9 @@ function withTransactions(group: ScriptedGroup): void {
     topics: topics.map(({ name, partitions }) => ({
       name,
       partitions: partitions.map(({ partitionIndex, committedOffset }) => {
-        if (generationId !== group.generationId) return { partitionIndex, errorCode: errorCodes.ILLEGAL_GENERATION };
+        // As brokers do: one that says it is outside of the group is believed.
+        if (generationId !== -1 && generationId !== group.generationId)
+          return { partitionIndex, errorCode: errorCodes.ILLEGAL_GENERATION };
         group.committed.push(`${generationId}: ${partitionIndex}@${committedOffset}`);
         return { partitionIndex };
       }),
