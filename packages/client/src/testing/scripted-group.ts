@@ -96,8 +96,7 @@ export class ScriptedGroup {
   /** Runs time until the work is done, for as long as `forMs`. */
   async run<T>(work: Promise<T>, forMs: number = 200_000): Promise<T> {
     let isDone = false;
-    const done = (): void => void (isDone = true);
-    work.then(done, done);
+    void Promise.allSettled([work]).then(() => (isDone = true));
     for (let ranMs = 0; !isDone && ranMs < forMs; ranMs += 10) await this.clock.advance(10);
     if (!isDone) throw new Error(`not done after ${forMs} ms`);
     return await work;
