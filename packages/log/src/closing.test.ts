@@ -167,3 +167,16 @@ it('is not at rest after a crash if an index, a snapshot or the recovery point i
     );
   }
 });
+
+it('takes the recovery point back where a damaged disk has lost what was durable', async () => {
+  const files = new SimulatedFileSystem();
+  const harness = new LogHarness({ files });
+  const log = await harness.open();
+  for (const value of ['a', 'b']) await harness.append(log, batch([value]));
+  await harness.close(log);
+  expect(recoveryPointOf(harness)).toBe(2);
+  const path = `${harness.directory}/00000000000000000000.log`;
+  files.open(path, 'write').writev([Uint8Array.of(0xee)], files.stat(path)!.sizeBytes - 1);
+  files.killProcess();
+  expect([(await harness.open()).logEndOffset, recoveryPointOf(harness)]).toEqual([1, 0]);
+});
