@@ -214,6 +214,35 @@ it('a topic has as many partitions as its contract says', () => {
   expect(driver.readValues(output)).toEqual([1]);
 });
 
+it('internal topics have as many as the topics whose keys they share', () => {
+  const four = topic('four', { key: string, value: json<number>(), numPartitions: 4 });
+  const names = topic('names', { key: string, value: string });
+  const builder = new StreamsBuilder('contract');
+  const sums = builder
+    .stream(four)
+    .join(builder.table(names, { name: 'names' }), (n) => n)
+    .groupByKey()
+    .reduce((a, b) => a + b, { name: 'sums' });
+  sums
+    .toStream()
+    .groupBy((_, key) => key.slice(0, 1), { name: 'by-letter', key: string })
+    .count({ name: 'counts' })
+    .toStream()
+    .to(output);
+  using driver = new TestDriver(builder.build());
+  for (const key of ['a', 'b', 'c', 'd', 'e']) {
+    driver.pipeInput(names, { key, value: key });
+    driver.pipeInput(four, { key, value: 1 }, { key, value: 2 });
+  }
+  expect(driver.readRecords(output).map(({ key, value }) => [key, value])).toEqual(
+    ['a', 'b', 'c', 'd', 'e'].flatMap((key) => [
+      [key, 1],
+      [key, 2],
+    ]),
+  );
+  expect(driver.store(sums).get('e')).toBe(3);
+});
+
 it('values go through their serdes on the way in and out', () => {
   const builder = new StreamsBuilder('serdes');
   const loose = topic('loose', { key: string, value: nullable(json<unknown>()) });

@@ -3,7 +3,7 @@ import { MillraceError } from '@millrace/platform';
 import { decode, encode, headerEntries, recordHeaders, type Topic, type TopicSink } from '@millrace/serde';
 import { VirtualTimeScheduler } from 'rxjs';
 import { InvalidPlanError } from '../errors.ts';
-import { topicNameOf, type Plan } from '../plan/plan.ts';
+import type { Plan } from '../plan/plan.ts';
 import { planOf, type Topology } from '../plan/topology.ts';
 import { IncompatiblePlanError } from '../runtime/errors.ts';
 import type { Sink, SinkRecord } from '../sink.ts';
@@ -11,6 +11,7 @@ import type { Stored } from '../stores.ts';
 import type { RecordFailure } from '../task/ports.ts';
 import type { CommitStep } from './commit-step.ts';
 import { parseMarbles } from './marbles.ts';
+import { partitionCountsOf } from './partition-counts.ts';
 import { SchedulerClock } from './scheduler-clock.ts';
 import { SimulatedApp, type CommittedPositions } from './simulated-app.ts';
 import { SimulatedCluster } from './simulated-log.ts';
@@ -63,7 +64,7 @@ export class TestDriver {
     this.#autoCommit = autoCommit;
     this.#clock = new SchedulerClock(this.scheduler, startMs);
     this.#plan = planOf(topology);
-    this.#cluster = new SimulatedCluster((topic) => this.#explicitPartitions(topic) ?? numPartitions);
+    this.#cluster = new SimulatedCluster((topic) => partitionCountsOf(this.#plan, numPartitions)(topic));
     this.#committed = { planHash: this.#plan.hash, offsets: new Map(), streamTimes: new Map() };
     this.#app = this.#startApp();
   }
@@ -267,12 +268,5 @@ export class TestDriver {
 
   #startApp(): SimulatedApp {
     return new SimulatedApp(this.#plan, this.#cluster, this.#sinks, this.#committed, this.#clock);
-  }
-
-  #explicitPartitions(topic: string): number | undefined {
-    const { internalTopics, applicationId, contractPartitions } = this.#plan;
-    const contract = contractPartitions.get(topic);
-    if (contract !== undefined) return contract;
-    return internalTopics.find((internal) => topicNameOf(internal.topic, applicationId) === topic)?.numPartitions;
   }
 }
