@@ -143,7 +143,7 @@ it('keeps the marker of a transaction for as long as a batch of it, or recovery 
 
   const reopened = await harness.open();
   expect((await readAll(reopened)).filter((record) => record.isControl)).toMatchObject([{ offset: 1, producerId: 4 }]);
-  expect(reopened.hasOpenTransaction(4)).toBe(false);
+  expect(reopened.activeProducers[0]?.currentTransactionFirstOffset).toBe(-1);
   expect(reopened.lastStableOffset).toBe(reopened.logEndOffset);
 });
 

@@ -129,10 +129,11 @@ export class PartitionLog {
     return this.#highWatermark;
   }
 
-  /** `highWatermark`, or the first offset of the oldest open transaction. */
+  /** `highWatermark`, or the first offset of the oldest open transaction, or what DeleteRecords has left of it. */
   get lastStableOffset(): number {
     const firstUnstable = this.#producers.firstUnstableOffset;
-    return firstUnstable === undefined ? this.#highWatermark : Math.min(firstUnstable, this.#highWatermark);
+    if (firstUnstable === undefined) return this.#highWatermark;
+    return Math.max(this.#logStartOffset, Math.min(firstUnstable, this.#highWatermark));
   }
 
   get leaderEpoch(): number {
@@ -312,11 +313,6 @@ export class PartitionLog {
     const result = await this.#orClosed(this.#compaction.run(compactor, () => this.#drained()));
     this.#checkOpen();
     return result;
-  }
-
-  /** True: a producer has an open transaction here. */
-  hasOpenTransaction(producerId: number): boolean {
-    return this.#producers.hasOpenTransaction(producerId);
   }
 
   get activeProducers(): readonly ProducerSnapshot[] {

@@ -80,10 +80,6 @@ export class ProducerState {
     return this.#producers.get(producerId);
   }
 
-  hasOpenTransaction(producerId: number): boolean {
-    return this.#open.has(producerId);
-  }
-
   /** From here on, transactions are open or their end is not durable; undefined: none is. */
   get firstUnstableOffset(): number | undefined {
     let first: number | undefined;
