@@ -25,6 +25,7 @@ const remedies: Readonly<Record<string, string>> = {
   EEXIST: 'A file of this name is in the way: choose another directory.',
   EFBIG: 'A limit on the size of files is reached: raise `ulimit -f`, and start again.',
   ENOENT: 'It does not exist.',
+  ENAMETOOLONG: 'A name has at most 255 bytes: choose a shorter one.',
 };
 
 /** Another process listens on the port. */

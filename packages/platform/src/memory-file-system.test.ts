@@ -108,3 +108,24 @@ it.each([...disks, ['nodeFileSystem', nodeFileSystem] as const])(
     }
   },
 );
+
+it.each([...disks, ['nodeFileSystem', nodeFileSystem] as const])('%s takes names of 255 bytes, no more', (_, make) => {
+  const files = make();
+  const real = mkdtempSync(`${tmpdir()}/millrace-disks-`);
+  const root = `${real}/d`;
+  const longest = `${'é'.repeat(127)}x`;
+  try {
+    files.makeDirectory(root);
+    files.makeDirectory(`${root}/${longest}`);
+    files.open(`${root}/file`, 'write').close();
+    const refusals = [
+      () => files.makeDirectory(`${root}/${longest}y`),
+      () => files.open(`${root}/${longest}y`, 'write'),
+      () => files.rename(`${root}/file`, `${root}/${longest}y`),
+    ];
+    for (const act of refusals) expect(act).toThrow(expect.objectContaining({ errno: 'ENAMETOOLONG' }));
+    expect(files.list(root)).toEqual(['file', longest]);
+  } finally {
+    rmSync(real, { recursive: true });
+  }
+});

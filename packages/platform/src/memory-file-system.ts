@@ -1,4 +1,4 @@
-import { FileSystemError } from './errors.ts';
+import { checkName, refused } from './disk-in-memory.ts';
 import type { File, FileLock, FileStat, FileSystem } from './file-system.ts';
 
 const chunkBytes = 65_536;
@@ -32,6 +32,7 @@ class MemoryFileSystem implements FileSystem {
     if (chunks === undefined) {
       if (this.#nodes.has(path)) throw refused('open', path, 'EISDIR');
       if (mode === 'read' || !this.#nodes.has(parentOf(path))) throw refused('open', path, 'ENOENT');
+      checkName('open', path);
       chunks = new Chunks(this.#now);
       this.#nodes.set(path, chunks);
     }
@@ -41,6 +42,7 @@ class MemoryFileSystem implements FileSystem {
   makeDirectory(path: string): void {
     if (this.#nodes.get(path) !== undefined) throw refused('make directory', path, 'EEXIST');
     if (this.#nodes.has(path)) return;
+    checkName('make directory', path);
     if (path !== parentOf(path)) this.makeDirectory(parentOf(path));
     this.#nodes.set(path, undefined);
   }
@@ -62,6 +64,7 @@ class MemoryFileSystem implements FileSystem {
 
   rename(from: string, to: string): void {
     if (!this.#nodes.has(from) || !this.#nodes.has(parentOf(to))) throw refused('rename', from, 'ENOENT');
+    checkName('rename', to);
     if (from === to) return;
     const isFile = this.#nodes.get(from) !== undefined;
     if (this.#nodes.get(to) !== undefined) {
@@ -193,8 +196,4 @@ function parentOf(path: string): string {
   const slash = path.lastIndexOf('/');
   if (slash < 0) return path === '.' ? '/' : '.';
   return slash === 0 ? '/' : path.slice(0, slash);
-}
-
-function refused(operation: string, path: string, code: string): FileSystemError {
-  return new FileSystemError(operation, path, Object.assign(new Error(code), { code }));
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Clock } from '../clock.ts';
-import { FileSystemError } from '../errors.ts';
+import { checkName, refused } from '../disk-in-memory.ts';
 import type { File, FileLock, FileStat, FileSystem } from '../file-system.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
@@ -137,6 +137,7 @@ export class SimulatedFileSystem implements FileSystem {
       if (mode === 'read' || this.#names.get(parentOf(path))?.kind !== 'directory') {
         throw refused('open', path, 'ENOENT');
       }
+      checkName('open', path);
       this.#begin('create', path);
       node = new Node('file', this.#clock?.now() ?? 0);
       this.#setName(path, node);
@@ -151,6 +152,7 @@ export class SimulatedFileSystem implements FileSystem {
     const found = this.#names.get(path);
     if (found?.kind === 'directory') return;
     if (found !== undefined) throw refused('make directory', path, 'EEXIST');
+    checkName('make directory', path);
     if (parentOf(path) !== path) this.makeDirectory(parentOf(path));
     this.#begin('makeDirectory', path);
     const node = directoryNode();
@@ -179,6 +181,7 @@ export class SimulatedFileSystem implements FileSystem {
     this.#checkAlive('rename', from);
     if (!this.#names.has(from)) throw refused('rename', from, 'ENOENT');
     if (this.#names.get(parentOf(to))?.kind !== 'directory') throw refused('rename', from, 'ENOENT');
+    checkName('rename', to);
     if (from === to) return;
     const inTheWay = this.#names.get(to);
     if (inTheWay?.kind === 'directory') {
@@ -554,8 +557,4 @@ function parentOf(path: string): string {
 
 function byCodeUnit(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function refused(operation: string, path: string, code: string): FileSystemError {
-  return new FileSystemError(operation, path, Object.assign(new Error(`simulated ${code}`), { code }));
 }
