@@ -22,3 +22,9 @@ export function offsetOfFileName(name: string): number | undefined {
   const match = /^(\d{20})\./.exec(name);
   return match === null ? undefined : Number(match[1]);
 }
+
+/** What a log's directory is called while it is removed. A file name has at most 255 bytes: of a long topic the beginning must do. */
+export function graveName(topic: string, partition: number, topicId: string): string {
+  const rest = `-${partition}.${topicId}-delete`;
+  return topic.slice(0, 255 - rest.length) + rest;
+}

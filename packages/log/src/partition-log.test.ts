@@ -74,6 +74,26 @@ it('closes once, with all that was appended, and answers nothing afterwards', as
   expect([await values(reopened), reopened.leaderEpoch]).toEqual([['a'], 0]);
 });
 
+it('deletes a topic with the longest of names, under one that a broker knows for a deleted directory', async () => {
+  const topicId = '01234567-89ab-4def-8123-456789abcdef';
+  for (const [topic, grave] of [
+    ['t'.repeat(209), `${'t'.repeat(209)}-0.${topicId}-delete`],
+    ['t'.repeat(210), `${'t'.repeat(209)}-0.${topicId}-delete`],
+    ['t'.repeat(249), `${'t'.repeat(209)}-0.${topicId}-delete`],
+  ] as const) {
+    const files = new SimulatedFileSystem();
+    const harness = new LogHarness({ files, topic, topicId, directory: `/data/${topic}-0` });
+    const log = await harness.open();
+    await harness.append(log, batch(['a']));
+    let seen: readonly string[] = [];
+    files.onOperation(({ kind }) => {
+      if (kind === 'remove') seen = files.list('/data');
+    });
+    await Promise.all([log.delete(), harness.settle()]);
+    expect([seen, files.list('/data')]).toEqual([[grave], []]);
+  }
+});
+
 it('deletes its directory, in the midst of a commit and a read too', async () => {
   const harness = new LogHarness({ files: new SimulatedFileSystem(), tailCacheBytes: 0 });
   const log = await harness.open();

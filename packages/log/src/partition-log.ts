@@ -6,6 +6,7 @@ import type { CompactionResult, Compactor } from './compaction.ts';
 import { readEndMarker, transactionMarker } from './control-batch.ts';
 import { DoomedFiles } from './doomed-files.ts';
 import { KafkaStorageError, OffsetOutOfRangeError, PolicyViolationError, type PartitionAt } from './errors.ts';
+import { graveName } from './file-names.ts';
 import type { CommitMember, GroupCommit } from './group-commit.ts';
 import type { LeaderEpochs } from './leader-epochs.ts';
 import { checkpointNames, LogCheckpoints } from './log-checkpoints.ts';
@@ -376,15 +377,16 @@ export class PartitionLog {
     await this.#checkpoints.replace([this.#checkpoints.offset(checkpointNames.recoveryPoint, endOffset)]);
   }
 
-  /** Renames the directory away, to `<directory>.<topic id>-delete`, and removes it. Readers get `KafkaStorageError`. */
+  /** Renames the directory away, to `<topic>-<partition>.<topic id>-delete`, and removes it. Readers get `KafkaStorageError`. */
   async delete(): Promise<void> {
     this.#shut(this.#storageError('was deleted'));
     this.#emit('deleted');
     await this.#quiet();
     this.#closeFiles();
-    const grave = `${this.#directory}.${this.topicId}-delete`;
+    const parent = parentOf(this.#directory);
+    const grave = `${parent}/${graveName(this.topic, this.partition, this.topicId)}`;
     this.#files.rename(this.#directory, grave);
-    await this.#files.syncDirectory(parentOf(this.#directory));
+    await this.#files.syncDirectory(parent);
     this.#files.remove(grave);
   }
 

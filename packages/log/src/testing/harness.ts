@@ -69,6 +69,7 @@ export class LogHarness {
   commits: GroupCommit;
   tailCache: TailCache;
   config: LogConfig;
+  readonly topic: string;
   readonly directory: string;
   readonly topicId: string;
   readonly #flush: FlushMode;
@@ -80,6 +81,7 @@ export class LogHarness {
       readonly config?: Partial<LogConfig> | undefined;
       readonly flush?: FlushMode | undefined;
       readonly tailCacheBytes?: number | undefined;
+      readonly topic?: string | undefined;
       readonly directory?: string | undefined;
       readonly topicId?: string | undefined;
       readonly clock?: VirtualClock | undefined;
@@ -88,6 +90,7 @@ export class LogHarness {
     this.files = options.files ?? memoryFileSystem();
     this.clock = options.clock ?? new VirtualClock(1_000_000);
     this.config = { ...defaultLogConfig, ...options.config };
+    this.topic = options.topic ?? 'orders';
     this.directory = options.directory ?? '/data/orders-0';
     this.topicId = options.topicId ?? 'AAAAAAAAAAAAAAAAAAAAAQ';
     this.#flush = options.flush ?? 'commit';
@@ -101,7 +104,7 @@ export class LogHarness {
     this.commits = this.#newCommits();
     this.tailCache = new TailCache({ maxBytes: this.#tailCacheBytes });
     return PartitionLog.open({
-      topic: 'orders',
+      topic: this.topic,
       partition: 0,
       directory: this.directory,
       topicId: this.topicId,
