@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import protobuf from 'protobufjs';
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import {
   decodeMetadataKey,
@@ -9,6 +10,7 @@ import {
   type MetadataKey,
   type MetadataValue,
 } from './metadata-records.ts';
+import { fieldsOf } from './protobuf-wire.ts';
 
 const schema = protobuf.parse(readFileSync(new URL('cluster-metadata.proto', import.meta.url), 'utf8'), {
   keepCase: false,
@@ -95,4 +97,93 @@ it('refuses a record that ends within a field, wherever it was cut', () => {
       expect.objectContaining({ code: 'CORRUPT_LOG' }),
     );
   }
+});
+
+const uint64 = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
+const text = fc.string({ unit: 'binary' });
+const anyValue: fc.Arbitrary<MetadataValue> = fc.oneof(
+  fc.record({ subject: fc.constant('cluster' as const), clusterId: text, brokerEpoch: uint64 }),
+  fc.record({
+    subject: fc.constant('topic' as const),
+    name: text,
+    partitionCount: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    configs: fc.array(fc.tuple(text, text)).map((entries) => new Map(entries)),
+    isDeleting: fc.boolean(),
+  }),
+  fc.record({ subject: fc.constant('producerIds' as const), nextProducerId: uint64 }),
+);
+
+it('reads back whatever it writes, and protobufjs reads the same', () => {
+  fc.assert(
+    fc.property(anyValue, (value) => {
+      const { subject, ...fields } = value;
+      const bytes = encodeMetadataValue(value);
+      expect(decodeMetadataValue(bytes)).toEqual(value);
+      const read = valueType.toObject(valueType.decode(bytes), { longs: Number, defaults: true })[subject];
+      expect({ ...read }).toEqual(
+        'configs' in fields ? { ...fields, configs: Object.fromEntries(fields.configs) } : fields,
+      );
+    }),
+  );
+});
+
+it('skips what a later version could add, wherever and of whatever type it is', () => {
+  const [value] = values[1]!;
+  const whole = encodeMetadataValue(value);
+  const topic = [...fieldsOf(whole)][0]!.value as Uint8Array;
+  const unknown = protobuf.Writer.create();
+  unknown.uint32((20 << 3) | 0).int64(-1); // ten bytes, as negative numbers have
+  unknown.uint32((21 << 3) | 1).fixed64(7);
+  unknown.uint32((22 << 3) | 2).string('later');
+  unknown.uint32((536870911 << 3) >>> 0).uint32(1); // the greatest number of a field
+  unknown.uint32((23 << 3) | 5).fixed32(7);
+  unknown.uint32((1 << 3) | 0).uint32(9); // ours, and of another type: it is not the name
+  unknown.uint32((2 << 3) | 5).fixed32(9);
+  unknown.uint32((4 << 3) | 2).string('no');
+  const added = unknown.finish();
+  for (const parts of [
+    [topic, added],
+    [added, topic],
+  ]) {
+    const extended = protobuf.Writer.create().uint32((2 << 3) | 2);
+    extended
+      .bytes(Buffer.concat(parts))
+      .uint32((9 << 3) | 5)
+      .fixed32(1);
+    expect(decodeMetadataValue(extended.finish())).toEqual(value);
+  }
+});
+
+it.each([
+  ['a text that is no UTF-8', [0x12, 0x03, 0x0a, 0x01, 0xff]],
+  ['a number above 2^53 - 1', [0x1a, 0x09, 0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10]],
+  ['a number that does not end', [0x08, ...Array<number>(10).fill(0xff), 0x01]],
+  ['a length that does not end', [0x12, ...Array<number>(20).fill(0xff)]],
+  ['a field 0', [0x00, 0x01]],
+  ['a wire type that nobody knows', [0x0f, 0x01]],
+])('refuses %s', (_what, bytes) => {
+  expect(() => decodeMetadataValue(Uint8Array.from(bytes))).toThrow(
+    expect.objectContaining({ code: 'CORRUPT_LOG', context: { path: '__cluster_metadata-0' } }),
+  );
+});
+
+it('gives a value or says that the log is corrupt, whatever the bytes', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
+      for (const decode of [decodeMetadataKey, decodeMetadataValue]) {
+        try {
+          decode(bytes);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'CORRUPT_LOG' });
+        }
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+it('takes any number but 0 for true', () => {
+  expect(decodeMetadataKey(Uint8Array.of(0x08, 0x02))).toEqual({ subject: 'cluster' });
+  expect(decodeMetadataKey(Uint8Array.of(0x08, 0x00))).toBeUndefined();
+  expect(decodeMetadataValue(Uint8Array.of(0x12, 0x02, 0x20, 0x02))).toMatchObject({ isDeleting: true });
 });

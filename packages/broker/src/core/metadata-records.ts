@@ -1,4 +1,4 @@
-import { fieldsOf, messageField, textField, textOf, varintField } from './protobuf-wire.ts';
+import { fieldsOf, messageField, numberOf, textField, textOf, varintField } from './protobuf-wire.ts';
 
 /**
  * The records of `__cluster_metadata-0`, as `cluster-metadata.proto` has them (a test compares the two). Coded by hand: what would do it
@@ -34,13 +34,14 @@ export function encodeMetadataKey(key: MetadataKey): Uint8Array {
   }
 }
 
-/** undefined: a subject of a later version. */
+/** undefined: a subject of a later version. @throws {CorruptLogError} */
 export function decodeMetadataKey(bytes: Uint8Array): MetadataKey | undefined {
   let key: MetadataKey | undefined;
   for (const { number, value } of fieldsOf(bytes)) {
-    if (number === 1 && value === 1) key = { subject: 'cluster' };
-    else if (number === 2) key = { subject: 'topic', topicId: textOf(value) };
-    else if (number === 3 && value === 1) key = { subject: 'producerIds' };
+    if (typeof value === 'number') {
+      if (number === 1 && value !== 0) key = { subject: 'cluster' };
+      else if (number === 3 && value !== 0) key = { subject: 'producerIds' };
+    } else if (number === 2) key = { subject: 'topic', topicId: textOf(value) };
   }
   return key;
 }
@@ -61,11 +62,11 @@ export function encodeMetadataValue(value: MetadataValue): Uint8Array {
   }
 }
 
-/** undefined: a state of a later version. */
+/** undefined: a state of a later version. @throws {CorruptLogError} */
 export function decodeMetadataValue(bytes: Uint8Array): MetadataValue | undefined {
   let decoded: MetadataValue | undefined;
   for (const { number, value } of fieldsOf(bytes)) {
-    if (typeof value === 'number') continue; // of a later version
+    if (typeof value === 'number') continue; // of a later version, as is a field with another wire type than ours below
     if (number === 1) decoded = decodeCluster(value);
     else if (number === 2) decoded = decodeTopic(value);
     else if (number === 3) decoded = decodeProducerIds(value);
@@ -77,8 +78,9 @@ function decodeCluster(bytes: Uint8Array): MetadataValue {
   let clusterId = '';
   let brokerEpoch = 0;
   for (const { number, value } of fieldsOf(bytes)) {
-    if (number === 1) clusterId = textOf(value);
-    else if (number === 2) brokerEpoch = Number(value);
+    if (typeof value === 'number') {
+      if (number === 2) brokerEpoch = numberOf(value);
+    } else if (number === 1) clusterId = textOf(value);
   }
   return { subject: 'cluster', clusterId, brokerEpoch };
 }
@@ -89,10 +91,11 @@ function decodeTopic(bytes: Uint8Array): MetadataValue {
   const configs = new Map<string, string>();
   let isDeleting = false;
   for (const { number, value } of fieldsOf(bytes)) {
-    if (number === 1) name = textOf(value);
-    else if (number === 2) partitionCount = Number(value);
-    else if (number === 3 && typeof value !== 'number') configs.set(...decodeConfig(value));
-    else if (number === 4) isDeleting = value === 1;
+    if (typeof value === 'number') {
+      if (number === 2) partitionCount = numberOf(value);
+      else if (number === 4) isDeleting = value !== 0;
+    } else if (number === 1) name = textOf(value);
+    else if (number === 3) configs.set(...decodeConfig(value));
   }
   return { subject: 'topic', name, partitionCount, configs, isDeleting };
 }
@@ -101,6 +104,7 @@ function decodeConfig(bytes: Uint8Array): [name: string, text: string] {
   let name = '';
   let text = '';
   for (const { number, value } of fieldsOf(bytes)) {
+    if (typeof value === 'number') continue;
     if (number === 1) name = textOf(value);
     else if (number === 2) text = textOf(value);
   }
@@ -109,6 +113,8 @@ function decodeConfig(bytes: Uint8Array): [name: string, text: string] {
 
 function decodeProducerIds(bytes: Uint8Array): MetadataValue {
   let nextProducerId = 0;
-  for (const { number, value } of fieldsOf(bytes)) if (number === 1) nextProducerId = Number(value);
+  for (const { number, value } of fieldsOf(bytes)) {
+    if (typeof value === 'number' && number === 1) nextProducerId = numberOf(value);
+  }
   return { subject: 'producerIds', nextProducerId };
 }

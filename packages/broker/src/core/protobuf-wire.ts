@@ -1,4 +1,6 @@
 import { CorruptLogError } from '@millrace/log';
+import { strict as assert } from 'node:assert';
+import { isUtf8 } from 'node:buffer';
 import { metadataTopic } from './topic-names.ts';
 
 /**
@@ -6,10 +8,13 @@ import { metadataTopic } from './topic-names.ts';
  * broker: 9 of 90 ms (Node 20). The tests hold the two against each other.
  */
 const wireTypes = { varint: 0, fixed64: 1, lengthDelimited: 2, fixed32: 5 } as const;
+/** 64 bits, 7 in each byte. */
+const longestVarint = 10;
 
-/** A field as it lies in a message: a number, or the bytes of a text, a message or a fixed number. */
+/** A field as it lies in a message: a varint, or the bytes of a text or a message. */
 export interface WireField {
   readonly number: number;
+  /** Not exact above 2^53: see `numberOf`. */
   readonly value: number | Uint8Array;
 }
 
@@ -30,17 +35,23 @@ export function messageField(number: number, fields: readonly Uint8Array[]): Uin
   return Buffer.concat([Uint8Array.from(prefix), ...fields]);
 }
 
-/** The fields of a message, in their order; those of later versions too. @throws {CorruptLogError} where it ends too early */
+/**
+ * The varints, texts and messages of a message, in their order; those of later versions too. Numbers of a fixed size are passed over:
+ * there are none in our schema, so they can only be of a later version.
+ * @throws {CorruptLogError} for bytes that are no message
+ */
 export function* fieldsOf(message: Uint8Array): Generator<WireField> {
   let position = 0;
   const readVarint = (): number => {
     let value = 0;
-    for (let scale = 1; ; scale *= 128) {
+    let scale = 1;
+    for (let count = 0; count < longestVarint; count++, scale *= 128) {
       const byte = message[position++];
       if (byte === undefined) throw corrupt('A record ends within a field.');
-      value += (byte & 0x7f) * scale; // no number of ours is beyond 2^53
+      value += (byte & 0x7f) * scale;
       if (byte < 0x80) return value;
     }
+    throw corrupt(`A record has a number of more than ${longestVarint} bytes.`);
   };
   const readBytes = (byteLength: number): Uint8Array => {
     if (byteLength > message.length - position) throw corrupt('A record ends within a field.');
@@ -49,18 +60,19 @@ export function* fieldsOf(message: Uint8Array): Generator<WireField> {
   while (position < message.length) {
     const tag = readVarint();
     const number = Math.floor(tag / 8);
+    if (number === 0) throw corrupt('A record has a field 0, which Protobuf does not have.');
     switch (tag % 8) {
       case wireTypes.varint:
         yield { number, value: readVarint() };
         break;
       case wireTypes.fixed64:
-        yield { number, value: readBytes(8) };
+        readBytes(8);
         break;
       case wireTypes.lengthDelimited:
         yield { number, value: readBytes(readVarint()) };
         break;
       case wireTypes.fixed32:
-        yield { number, value: readBytes(4) };
+        readBytes(4);
         break;
       default:
         throw corrupt(`A record has a field of the unknown wire type ${tag % 8}.`);
@@ -68,12 +80,20 @@ export function* fieldsOf(message: Uint8Array): Generator<WireField> {
   }
 }
 
-/** A text's value; '' where the field holds something else. */
-export function textOf(value: number | Uint8Array): string {
-  return typeof value === 'number' ? '' : Buffer.from(value.buffer, value.byteOffset, value.length).toString('utf8');
+/** The number of a uint32 or uint64. @throws {CorruptLogError} above 2^53 - 1, which no number of ours reaches */
+export function numberOf(value: number): number {
+  if (!Number.isSafeInteger(value)) throw corrupt(`A record has a number above 2^53 - 1 (about ${value}).`);
+  return value;
+}
+
+/** @throws {CorruptLogError} where it is no UTF-8 */
+export function textOf(value: Uint8Array): string {
+  if (!isUtf8(value)) throw corrupt('A record has a text that is no UTF-8.');
+  return Buffer.from(value.buffer, value.byteOffset, value.length).toString('utf8');
 }
 
 function varint(value: number): number[] {
+  assert(Number.isSafeInteger(value) && value >= 0, `${value} is no number that a record can hold`);
   const bytes: number[] = [];
   let rest = value;
   for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 0x80);
