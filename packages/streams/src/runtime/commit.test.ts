@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { BytesConsumer, BytesTransactionalProducer, GroupMetadata } from '@millrace/client/bytes';
-import { commitTasks, type CommitSurroundings } from './commit.ts';
+import { commitTasks, type CommitPath, type CommitSurroundings } from './commit.ts';
 import type { OpeningTask } from './opening-task.ts';
 import type { PartitionQueue } from './partition-queue.ts';
 import type { RecordOutput } from './record-output.ts';
-import type { TaskInput } from './task-runner.ts';
+import type { TaskInput, TaskRunner } from './task-runner.ts';
 
 /** A task whose first position is to be committed, and a commit that notes what goes to the cluster. */
 function commitIn(group: Partial<GroupMetadata>, throwIfFailed: () => void = () => {}) {
@@ -56,4 +56,45 @@ describe('a commit', () => {
     await expect(committing).rejects.toBe(lost);
     expect(sent).toEqual([]);
   });
+
+  it.each(['exactly_once_v2', 'at_least_once'] as const)(
+    'is of the positions as of its begin, though markers move them on while it is awaited (%s)',
+    async (guarantee) => {
+      const queue = { position: 7 };
+      const input = { topic: 'numbers', partition: 0, queue, committedOffset: 3 };
+      const told: unknown[] = [];
+      const store = {
+        changelogTopic: 'numbers',
+        isSourceChangelog: true,
+        store: { plan: { name: 'table' } },
+        sendCommit: async (end: number, positions: readonly { offset: number }[]) =>
+          void told.push(end, ...positions.map(({ offset }) => offset)),
+      };
+      const runner = {
+        hasStaged: false,
+        task: { isDrained: true, flush: () => {}, streamTimeMs: 0 },
+        sinks: { flush: async () => {} },
+        inputs: [input],
+        stores: [store],
+        epoch: 1,
+        hasProcessed: true,
+      } as unknown as TaskRunner;
+      const committed: number[] = [];
+      const note = async (offsets: readonly { offset: number }[]): Promise<void> => {
+        committed.push(...offsets.map(({ offset }) => offset));
+        queue.position = 9; // the marker of the commit before has been fetched
+      };
+      const flush = async (): Promise<void> => void (queue.position = 8);
+      const producer = { flush, sendOffsets: note, commit: flush, begin: () => {}, ackedEndOffset: () => undefined };
+      await commitTasks([runner], [], {
+        path: { guarantee, producer } as unknown as CommitPath,
+        consumer: { groupMetadata: { generationId: 1 }, commit: note } as unknown as BytesConsumer,
+        output: { settled: async () => {}, takeRecordCount: () => 0 } as unknown as RecordOutput,
+        planHash: 'plan',
+        nowMs: () => 0,
+        throwIfFailed: () => {},
+      });
+      expect([committed, input.committedOffset, told, runner.hasProcessed]).toEqual([[7], 7, [7, 7], false]);
+    },
+  );
 });
