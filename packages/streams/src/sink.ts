@@ -26,7 +26,10 @@ export interface SinkTask {
   readonly applicationId: string;
   readonly topic: string;
   readonly partition: number;
-  /** Grows whenever the partition changes hands: a target that can refuses a smaller one. */
+  /**
+   * Grows whenever the partition changes hands: a target that can refuses a smaller one. A whole number below 2^53, and no count:
+   * where the group has forgotten the last one (its offsets were reset, or have expired) it goes on from the clock.
+   */
   readonly epoch: number;
   /** Aborts when the partition is taken away. */
   readonly signal: AbortSignal;
@@ -36,7 +39,11 @@ export interface SinkTask {
 export interface SinkWriter<in K, in V> {
   /** The first source offset whose effects the target does not have; what comes before is not sent. undefined: it cannot tell. */
   readonly nextOffset: number | undefined;
-  /** @throws {SinkBusyError} input pauses, and the same batch comes again */
+  /**
+   * What it rejects with is a refusal of the records, for the node's policy to deal with, except for errors with the code `FENCED`
+   * (another owner has the partition) or `SINK_POSITION_LOST`: no record is let go for them.
+   * @throws {SinkBusyError} input pauses, and the same batch comes again
+   */
   write(batch: SinkBatch<K, V>): Promise<void>;
   /** Resolves when all that was written is durable in the target. */
   flush(): Promise<void>;

@@ -2,7 +2,7 @@ import { firstValueFrom, take, toArray } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { Broker } from '@millrace/broker';
 import { Client } from '@millrace/client';
-import { isMillraceError } from '@millrace/platform';
+import { isMillraceError, MillraceError } from '@millrace/platform';
 import { int64, json, string, topic, type Topic } from '@millrace/serde';
 import { deadLetterOf, deadLetters } from '../dead-letters.ts';
 import { StreamsBuilder } from '../dsl/builder.ts';
@@ -256,12 +256,14 @@ describe.each(['exactly_once_v2', 'at_least_once'] as const)('%s', (processingGu
     await withTopics([orders], async ({ broker, client }) => {
       const batches: SinkBatch<string, number>[] = [];
       const events: string[] = [];
+      const epochs: number[] = [];
       let refusals = 2;
       const sink: Sink<string, number> = {
         name: 'target',
         tier: 'guarded',
         async open({ topic: name, partition, epoch }) {
-          events.push(`open ${name} ${epoch}`);
+          events.push(`open ${name}`);
+          epochs.push(epoch);
           return {
             nextOffset: partition === 0 ? 1 : undefined,
             write: async (batch) => {
@@ -292,15 +294,60 @@ describe.each(['exactly_once_v2', 'at_least_once'] as const)('%s', (processingGu
         [2, 2, 0],
       ]);
       expect([batches[0]!.firstOffset, batches.at(-1)!.lastOffset]).toEqual([1, 2]);
-      expect(events[0]).toBe('open one 1');
+      expect(events[0]).toBe('open one');
       expect(events.at(-1)).toBe('close');
       const again = start(broker, topology);
       await again.running;
       await again.close();
-      expect(events).toContain('open one 2');
+      expect(epochs).toEqual([expect.any(Number), expect.any(Number)]);
+      expect(epochs[1]).toBeGreaterThan(epochs[0]!);
     });
   });
 });
+
+describe('a sink that another owner has opened', () => {
+  const one = topic('one', { key: string, value: json<number>(), numPartitions: 1 });
+
+  it.each([
+    ['stop', 'fail' as const],
+    ['let records go', 'skip' as const],
+  ])('is opened anew, and no record is lost, whether its policy is to %s', async (_, onError) => {
+    await withTopics([one], async ({ broker, client }) => {
+      const written: number[] = [];
+      let openCount = 0;
+      const sink: Sink<string, number> = {
+        name: 'target',
+        tier: 'guarded',
+        async open() {
+          openCount++;
+          return {
+            nextOffset: undefined,
+            write: async ({ records }) => {
+              if (openCount === 1) throw new FencedError('written by another', { retriable: true });
+              written.push(...records.map(({ value }) => value));
+            },
+            flush: async () => {},
+            close: async () => {},
+          };
+        },
+      };
+      const builder = new StreamsBuilder('shop');
+      builder.stream(one).sink(sink, { onError });
+      await using app = Streams.start(builder.build(), { cluster: broker, commitIntervalMs: 10 });
+      await client.producer().send(
+        one,
+        [0, 1, 2].map((value) => ({ key: 'k', value })),
+      );
+      while (written.length < 3) await Promise.race([app.done, new Promise((resolve) => setImmediate(resolve))]);
+      expect(written).toEqual([0, 1, 2]);
+      expect(openCount).toBe(2);
+    });
+  });
+});
+
+class FencedError extends MillraceError {
+  readonly code = 'FENCED';
+}
 
 describe('views', () => {
   it('answer what is committed, after a position if asked, through repartition topics too', async () => {

@@ -9,7 +9,7 @@ export interface CommitMetadata {
   readonly streamTimeMs: number;
   /** When it was committed, by the committer's wall clock. */
   readonly committedAtMs: number;
-  /** How often the partition has changed hands: sinks refuse a smaller one. */
+  /** Grows whenever the partition changes hands: sinks refuse a smaller one. */
   readonly epoch: number;
   /**
    * At least once: end of each changelog, by store, that belongs to this position. What lies beyond came from a commit that

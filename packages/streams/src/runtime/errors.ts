@@ -1,4 +1,4 @@
-import { MillraceError } from '@millrace/platform';
+import { isMillraceError, MillraceError } from '@millrace/platform';
 
 /** Codes of errors of a running app, besides those of its plan and of the client. */
 export type RuntimeErrorCode =
@@ -33,14 +33,17 @@ export class MissingTopicError extends MillraceError {
   }
 }
 
-/** A sink refused a batch, and its node's policy is to stop. Its input is not committed: it comes again at the next start. */
+/**
+ * A sink refused a batch, and its node's policy is to stop. Its input is not committed: it comes again at the next start. Where the
+ * cause is retriable (the sink is another owner's by now) that start is the app's own: it joins its group again.
+ */
 export class SinkFailedError extends MillraceError {
   readonly code = 'SINK_FAILED';
   constructor(sink: string, topic: string, partition: number, cause: unknown) {
     super(
       `The sink '${sink}' failed on ${topic}-${partition}: ${cause instanceof Error ? cause.message : String(cause)} ` +
         'Mend the target, or give the sink a policy: onError: { retries }, { deadLetter }.',
-      { context: { sink, topic, partition }, cause },
+      { context: { sink, topic, partition }, retriable: isMillraceError(cause) && cause.retriable, cause },
     );
   }
 }

@@ -20,7 +20,7 @@ export interface OpeningTask {
   readonly task: StreamTask;
   readonly inputs: readonly TaskInput[];
   readonly stores: readonly OpenStore[];
-  /** How often the partition has changed hands, this time included. */
+  /** See `epochAfter`. */
   readonly epoch: number;
   /** As of the last commit. */
   readonly streamTimeMs: number;
@@ -39,6 +39,7 @@ export interface OpeningSurroundings {
   readonly createTask: (id: TaskId) => StreamTask;
   readonly backendOf: (store: string) => StateStoreBackend | undefined;
   readonly warn: (context: object, message: string) => void;
+  readonly nowMs: () => number;
 }
 
 /**
@@ -88,11 +89,24 @@ export async function openTask(
     task,
     inputs,
     stores,
-    epoch: (metadata?.epoch ?? 0) + 1,
+    epoch: epochAfter(metadata, around.nowMs()),
     streamTimeMs: metadata?.streamTimeMs ?? -1,
     changelogEnds: metadata?.changelogEnds,
     hasNewInput: partitions.some(({ committed }) => committed === undefined),
   };
+}
+
+/**
+ * The epoch of a new owner, which sinks check. It follows the last one, whatever the clocks of both say: each owner commits its own
+ * before it opens a sink. But offsets are reset by hand, and expire, while targets remember; so it is never less than the clock,
+ * which puts it above all that was given out before, unless the last owner's clock ran ahead by more than the time since: then
+ * sinks refuse, and the app begins again, until this clock has come there.
+ *
+ * The group's generation would begin again with the group; offsets of barriers are there only where stores are, and begin again
+ * with their topic; producer ids are not in the order of the assignments.
+ */
+function epochAfter(last: CommitMetadata | undefined, nowMs: number): number {
+  return Math.max((last?.epoch ?? 0) + 1, nowMs);
 }
 
 /** Fills the stores up to the barrier that has just been committed. */

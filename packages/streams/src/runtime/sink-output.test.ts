@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { MillraceError } from '@millrace/platform';
 import { VirtualClock } from '@millrace/platform/simulated';
 import { recordHeaders } from '@millrace/serde';
 import { SinkBusyError } from '../sink.ts';
@@ -12,6 +13,15 @@ const row = (offset: number, value = `v${offset}`, ordinal = 0) => ({
   offset,
   ordinal,
 });
+/** As the sinks' package has them. */
+class TargetError extends MillraceError {
+  readonly code: string;
+  constructor(code: string) {
+    super(code);
+    this.code = code;
+  }
+}
+
 const busy = (retryAfterMs: number): Error => new SinkBusyError({ retryAfterMs });
 
 /** A target that refuses what `refuse` says, and remembers every call. */
@@ -131,5 +141,36 @@ describe('SinkOutput', () => {
       [3, 'bad'],
       [3, 'fine'],
     ]);
+  });
+
+  it.each(['FENCED', 'SINK_POSITION_LOST'])(
+    'lets no record go for %s, which is the fault of none, and does not try it again',
+    async (code) => {
+      const { calls, writer } = target(undefined, () => new TargetError(code));
+      const refused: unknown[] = [];
+      const output = new SinkOutput(
+        writer,
+        0,
+        options({ retry: () => 0, onRefused: ({ value }) => refused.push(value) }),
+      );
+      output.add(row(0));
+      output.add(row(1));
+      await expect(output.write(2)).rejects.toMatchObject({ code });
+      expect(calls).toEqual(['refuse 0-1 v0,v1']);
+      expect(refused).toEqual([]);
+    },
+  );
+
+  it("stops looking for refused records when the partition turns out to be another owner's", async () => {
+    const { calls, writer } = target(undefined, (_, call) =>
+      call === 0 ? new Error('400') : new TargetError('FENCED'),
+    );
+    const refused: unknown[] = [];
+    const output = new SinkOutput(writer, 0, options({ onRefused: ({ value }) => refused.push(value) }));
+    output.add(row(0));
+    output.add(row(1));
+    await expect(output.write(2)).rejects.toMatchObject({ code: 'FENCED' });
+    expect(calls).toEqual(['refuse 0-1 v0,v1', 'refuse 0-0 v0']);
+    expect(refused).toEqual([]);
   });
 });

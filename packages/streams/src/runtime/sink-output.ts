@@ -40,7 +40,7 @@ export class SinkOutput {
     try {
       await this.#tryWrite(batch);
     } catch (error) {
-      if (this.#options.onRefused === undefined || this.#options.signal.aborted) throw error;
+      if (this.#options.onRefused === undefined || !this.#isOfRecords(error)) throw error;
       await this.#writeOneByOne(batch, this.#options.onRefused);
     }
   }
@@ -73,11 +73,16 @@ export class SinkOutput {
         await this.#tryWrite({ firstOffset, lastOffset, records: results });
         firstOffset = lastOffset + 1;
       } catch (error) {
-        if (this.#options.signal.aborted) throw error;
+        if (!this.#isOfRecords(error)) throw error;
         for (const result of results) onRefused(result, error);
       }
       from = to;
     }
+  }
+
+  /** Whether a policy may deal with it: it would be wrong to let records go for what befalls each of them alike. */
+  #isOfRecords(error: unknown): boolean {
+    return !this.#options.signal.aborted && !(isMillraceError(error) && ofTarget.has(error.code));
   }
 
   async #tryWrite(batch: Batch): Promise<void> {
@@ -92,6 +97,7 @@ export class SinkOutput {
           await delay(clock, busyMs, signal);
           continue; // busy is no failure: it is waited for as long as it takes
         }
+        if (!this.#isOfRecords(error)) throw error;
         const backoffMs = retry?.(error, attempt++);
         if (backoffMs === undefined) throw error;
         await delay(clock, backoffMs, signal);
@@ -112,6 +118,9 @@ export interface SinkOutputOptions {
 
 type Row = SinkRecord<unknown, unknown>;
 type Batch = SinkBatch<unknown, unknown>;
+
+/** Another owner has the partition; the target has lost what it had. The session ends, and the next one opens the sink anew. */
+const ofTarget: ReadonlySet<string> = new Set(['FENCED', 'SINK_POSITION_LOST']);
 
 /** Read from the error's code rather than by its class, of which two copies may be installed. */
 function retryAfterOf(error: unknown): number | undefined {

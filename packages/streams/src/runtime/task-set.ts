@@ -72,6 +72,7 @@ export class TaskSet {
       createTask: (id) => this.#createTask(id),
       backendOf: options.backendOf,
       warn: (context, message) => events.warn(context, message),
+      nowMs: () => clock.now(),
     };
     this.#sinks = { plan, applicationId, collector: output, clock, onFailure };
     this.#running = {
