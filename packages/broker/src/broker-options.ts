@@ -3,7 +3,7 @@ import type { Logger, Platform } from '@millrace/platform';
 import type { TlsOptions } from 'node:tls';
 
 export interface BrokerOptions {
-  /** A directory (made when missing, locked while open), or `'memory'`: nothing on disk, gone at close. */
+  /** A directory (made when missing, locked while open; a relative one is looked up once), or `'memory'`: nothing on disk, gone at close. */
   readonly data: 'memory' | (string & {});
   /** TCP listeners. Default: none, the broker is reached in-process only. `port: 0` picks a free one. */
   readonly listen?: Listener | readonly Listener[] | undefined;
@@ -31,9 +31,12 @@ export interface BrokerOptions {
 
 export interface Listener {
   readonly port: number;
-  /** Default `127.0.0.1`: reachable from this machine only. */
+  /** Default `127.0.0.1`: reachable from this machine only. `0.0.0.0` or `::`, every address of it, needs `advertised`. */
   readonly host?: string | undefined;
-  /** What clients are told to connect to. Default: `host:port`. */
+  /**
+   * What clients are told to connect to: `HOST`, `HOST:PORT` or `[IPV6]:PORT`. Default: `host`, and the port that is listened on.
+   * @throws `INVALID_CONFIG` for what nobody can connect to, such as `0.0.0.0`
+   */
   readonly advertised?: string | undefined;
   readonly tls?: TlsOptions | undefined;
 }

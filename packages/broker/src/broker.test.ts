@@ -1,12 +1,14 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { nodeNetwork, systemClock } from '@millrace/platform';
+import { nodeNetwork, nodePlatform, systemClock } from '@millrace/platform';
+import { VirtualClock } from '@millrace/platform/simulated';
 import { apis } from '@millrace/protocol';
 import { afterEach, expect, it } from 'vitest';
 import { Broker } from './broker.ts';
 import { batchOf, valuesOf } from './testing/batches.ts';
 import { TestBroker } from './testing/memory-broker.ts';
 import { RawClient } from './testing/raw-client.ts';
+import { onVirtualTime } from './testing/virtual-time.ts';
 
 const directories: string[] = [];
 
@@ -110,6 +112,38 @@ it('forgets everything at a reset, and keeps connections and its cluster id', as
   expect(await test.createTopic('orders')).not.toBe(before);
   expect(await test.fetch('orders', 0)).toMatchObject({ errorCode: 0, highWatermark: 0 });
   expect(test.broker.clusterId).toBe(clusterId);
+});
+
+it('is clean after each of several resets at once, and leaves nothing of the others behind', async () => {
+  const clock = new VirtualClock();
+  const run = onVirtualTime(clock);
+  const test = await run(TestBroker.open({ platform: { ...nodePlatform(), clock } }));
+  const timers = clock.pendingCount;
+  await run(test.createTopic('orders'));
+  await run(Promise.all([test.broker.reset(), test.broker.reset(), test.broker.reset()]));
+  expect(test.broker.metrics().partitionCount).toBe(0);
+  await run(test.createTopic('orders'));
+  expect(clock.pendingCount).toBe(timers);
+  await run(test.broker.close());
+  expect(clock.pendingCount).toBe(0);
+});
+
+it('is closed by a close during a reset, which tells so, and leaves no timers', async () => {
+  for (let turns = 0; turns < 40; turns++) {
+    const clock = new VirtualClock();
+    const run = onVirtualTime(clock);
+    const test = await run(TestBroker.open({ platform: { ...nodePlatform(), clock } }));
+    const outcomes = [test.broker.reset(), test.broker.reset()].map((reset) =>
+      reset.then(
+        () => 'reset',
+        (error: { readonly code?: string }) => error.code,
+      ),
+    );
+    for (let turn = 0; turn < turns; turn++) await (turn % 4 === 0 ? clock.advance(0) : Promise.resolve());
+    await run(test.broker.close());
+    for (const outcome of await Promise.all(outcomes)) expect(['reset', 'BROKER_CLOSED']).toContain(outcome);
+    expect(clock.pendingCount, `after ${turns} turns`).toBe(0);
+  }
 });
 
 it('does not reset what is on disk', async () => {

@@ -10,14 +10,14 @@ import {
 } from '@millrace/platform';
 import { prepareDecompression, type InProcessChannel, type InProcessEndpoint } from '@millrace/protocol';
 import { BrokerCore } from './broker-core.ts';
-import type { BrokerOptions, Listener } from './broker-options.ts';
+import type { BrokerOptions } from './broker-options.ts';
 import { brokerConfigFrom, type BrokerConfig } from './core/broker-config.ts';
 import { BrokerClosedError, NotInMemoryError, NotListeningError } from './core/errors.ts';
 import { DataDirectory } from './data-directory.ts';
 import { MetricsReader, type BrokerMetrics, type MetricSources } from './metrics.ts';
 import { Server } from './server/server.ts';
+import { settingsOf, type Settings } from './settings.ts';
 
-const defaultTailCacheBytes = 64 * 1024 * 1024;
 const defaultCloseTimeoutMs = 10_000;
 const memoryDirectory = '/memory';
 
@@ -30,6 +30,7 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
   readonly #platform: Platform;
   readonly #logger: Logger;
   readonly #options: BrokerOptions;
+  readonly #settings: Settings;
   readonly #config: BrokerConfig;
   readonly #directory: DataDirectory;
   readonly #server: Server;
@@ -39,15 +40,19 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
   #addresses: readonly HostAndPort[] = [];
   #failure: Error | undefined;
   #closing: Promise<void> | undefined;
+  /** Never rejects. */
+  #resetting: Promise<void> = Promise.resolve();
 
   private constructor(parts: {
     readonly platform: Platform;
     readonly options: BrokerOptions;
+    readonly settings: Settings;
     readonly config: BrokerConfig;
     readonly directory: DataDirectory;
   }) {
     const { platform, options, config, directory } = parts;
     this.#platform = platform;
+    this.#settings = parts.settings;
     this.#logger = options.logger ?? silentLogger;
     this.#options = options;
     this.#config = config;
@@ -71,18 +76,20 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
    * @throws `FILE_SYSTEM_ERROR`: the directory cannot be made, read or written
    * @throws `CORRUPT_LOG`: files contradict each other in a way that recovery cannot mend
    * @throws `PORT_IN_USE`, `NETWORK_ERROR`: a listener's port is taken, or its host is none of this machine's
-   * @throws `UNKNOWN_CONFIG`, `INVALID_CONFIG`
+   * @throws `UNKNOWN_CONFIG`, `INVALID_CONFIG`: also for an option that cannot be what it is
    */
   static async open(options: BrokerOptions): Promise<Broker> {
     const config = brokerConfigFrom(options.config ?? {});
+    const settings = settingsOf(options);
     options.signal?.throwIfAborted();
     const given = options.platform ?? nodePlatform();
-    const platform = options.data === 'memory' ? { ...given, files: memoryFileSystem(() => given.clock.now()) } : given;
-    const path = options.data === 'memory' ? memoryDirectory : options.data;
+    const { directory: path } = settings;
+    const platform = path === undefined ? { ...given, files: memoryFileSystem(() => given.clock.now()) } : given;
     // Loading a module is real work, which a simulated world would not wait for. Recovery looks into no batch, so it need not wait.
     const prepared = options.platform === undefined ? prepareDecompression() : Promise.resolve();
-    const directory = await DataDirectory.open(path, platform.files);
-    const broker = new Broker({ platform, options, config, directory });
+    prepared.catch(() => {}); // seen by `#start`, if the directory lets it come so far
+    const directory = await DataDirectory.open(path ?? memoryDirectory, platform.files);
+    const broker = new Broker({ platform, options, settings, config, directory });
     try {
       await broker.#start(prepared);
     } catch (error) {
@@ -93,14 +100,11 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
   }
 
   async #start(prepared: Promise<void>): Promise<void> {
-    const { listen = [], signal } = this.#options;
+    const { signal } = this.#options;
     this.#core = await this.#openCore(this.#platform.files, this.#directory.closedCleanlyAt);
     await prepared;
     const addresses: HostAndPort[] = [];
-    for (const listener of [listen].flat() as readonly Listener[]) {
-      const { port, host = '127.0.0.1', advertised, tls } = listener;
-      addresses.push(await this.#server.listen({ port, host, advertised, tls }));
-    }
+    for (const endpoint of this.#settings.endpoints) addresses.push(await this.#server.listen(endpoint));
     this.#addresses = addresses;
     signal?.addEventListener('abort', this.#onAbort, { once: true });
     if (signal?.aborted) this.#onAbort();
@@ -136,17 +140,31 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
 
   /**
    * Forgets every topic, group and transaction: a clean broker between two tests. Connections stay; what they wait for is answered.
+   * Of several calls at once each has a clean broker after it, one after the other.
    * @throws `NOT_IN_MEMORY` unless `data` is `'memory'`
+   * @throws `BROKER_CLOSED`: it was closed, or is closed meanwhile
    */
   async reset(): Promise<void> {
+    this.#openCoreOrThrow();
+    const { directory } = this.#settings;
+    if (directory !== undefined) throw new NotInMemoryError(directory);
+    const reset = this.#resetting.then(() => this.#reset());
+    this.#resetting = reset.catch(() => {});
+    await reset;
+  }
+
+  async #reset(): Promise<void> {
     const before = this.#openCoreOrThrow();
-    if (this.#options.data !== 'memory') throw new NotInMemoryError(this.#options.data);
+    const files = memoryFileSystem(() => this.#platform.clock.now());
+    const after = await this.#openCore(files, undefined, before.topics.clusterId);
+    if (this.#closing !== undefined) {
+      after.stop();
+      await after.close();
+      throw new BrokerClosedError(this.#failure);
+    }
+    // From here on no request begins on the old one, so what it parks now it parks no more.
+    this.#core = after;
     before.stop();
-    this.#core = await this.#openCore(
-      memoryFileSystem(() => this.#platform.clock.now()),
-      undefined,
-      before.topics.clusterId,
-    );
     await before.close();
   }
 
@@ -179,6 +197,7 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
   }
 
   async #closeData(): Promise<void> {
+    await this.#resetting;
     const core = this.#core;
     if (core === undefined) return;
     try {
@@ -202,10 +221,11 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
 
   #openCore(files: FileSystem, closedCleanlyAt: number | undefined, clusterId?: string): Promise<BrokerCore> {
     const { clock, random } = this.#platform;
-    const { data, platform, flush, tailCacheMaxBytes, config } = this.#options;
+    const { platform, config } = this.#options;
+    const { directory, flush, tailCacheMaxBytes } = this.#settings;
     const dedupeBufferBytes = this.#config['log.cleaner.dedupe.buffer.size'];
     // A thread sees the machine's files only.
-    const isOnMachine = data !== 'memory' && platform === undefined;
+    const isOnMachine = directory !== undefined && platform === undefined;
     return BrokerCore.open({
       directory: this.#directory.path,
       files,
@@ -214,8 +234,8 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
       logger: this.#logger,
       config: this.#config,
       givenConfigs: new Set(Object.keys(config ?? {})),
-      flush: data === 'memory' ? 'os' : (flush ?? 'commit'),
-      tailCacheMaxBytes: tailCacheMaxBytes ?? defaultTailCacheBytes,
+      flush,
+      tailCacheMaxBytes,
       closedCleanlyAt,
       clusterId,
       responseBudget: () => this.#server.responseBudgetBytes,

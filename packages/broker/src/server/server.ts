@@ -12,8 +12,8 @@ import { SocketTransport } from './transport.ts';
 export interface Endpoint {
   readonly port: number;
   readonly host: string;
-  /** `host:port`, or `host`; undefined: where it listens. */
-  readonly advertised: string | undefined;
+  /** What clients are told to connect to; without a port: the one it listens on. */
+  readonly advertised: { readonly host: string; readonly port: number | undefined };
   readonly tls: TlsOptions | undefined;
 }
 
@@ -70,9 +70,9 @@ export class Server {
     };
   }
 
-  /** Resolves when connections are accepted, with the address told to clients. @throws `PortInUseError`, `NetworkError` */
+  /** Resolves when connections are accepted, with the address that it listens on. @throws `PortInUseError`, `NetworkError` */
   async listen(endpoint: Endpoint): Promise<{ readonly host: string; readonly port: number }> {
-    let advertised = { host: endpoint.host, port: endpoint.port };
+    let advertised = { host: endpoint.advertised.host, port: endpoint.advertised.port ?? endpoint.port };
     const tls =
       endpoint.tls === undefined
         ? undefined
@@ -80,7 +80,7 @@ export class Server {
     const listener = await this.#network.listen({ port: endpoint.port, host: endpoint.host, tls }, (connection) =>
       this.#accept(connection, advertised),
     );
-    advertised = advertisedAddress(endpoint, listener.port);
+    advertised = { ...advertised, port: endpoint.advertised.port ?? listener.port };
     this.#listeners.push(listener);
     return { host: endpoint.host, port: listener.port };
   }
@@ -270,17 +270,4 @@ export class Server {
 
 function addressOf(connection: Connection): string {
   return connection.remoteAddress.slice(0, connection.remoteAddress.lastIndexOf(':'));
-}
-
-/** `broker.example`, `broker.example:9093`, `[::1]:9093`. */
-function advertisedAddress(endpoint: Endpoint, port: number): { readonly host: string; readonly port: number } {
-  const text = endpoint.advertised;
-  if (text === undefined) return { host: endpoint.host, port };
-  const match = /^(?:\[(?<bracketed>[^\]]+)\]|(?<plain>[^:]+))(?::(?<port>\d+))?$/.exec(text);
-  const groups = match?.groups;
-  if (groups === undefined) return { host: text, port };
-  return {
-    host: groups['bracketed'] ?? groups['plain'] ?? text,
-    port: groups['port'] === undefined ? port : Number(groups['port']),
-  };
 }
