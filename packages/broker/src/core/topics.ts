@@ -262,11 +262,12 @@ export class Topics implements Partitions {
   /**
    * Deletes a topic: no request sees it any more from the turn of the call in which its turn comes, and its name is free when
    * this resolves.
-   * @throws {RequestRefusedError} `UNKNOWN_TOPIC_OR_PARTITION`, `TOPIC_DELETION_DISABLED`, `INVALID_TOPIC_EXCEPTION`
+   * @param topicId deletes that topic alone, and none that was made under the name meanwhile
+   * @throws {RequestRefusedError} `UNKNOWN_TOPIC_OR_PARTITION`, `UNKNOWN_TOPIC_ID`, `TOPIC_DELETION_DISABLED`, `INVALID_TOPIC_EXCEPTION`
    */
-  delete(name: string): Promise<void> {
+  delete(name: string, topicId?: string): Promise<Topic> {
     return this.#changes.run(collisionKey(name), async () => {
-      const topic = this.#existing(name);
+      const topic = topicId === undefined ? this.#existing(name) : this.#existingById(topicId);
       if (!this.#options.config['delete.topic.enable']) {
         throw new RequestRefusedError('TOPIC_DELETION_DISABLED', 'Deleting topics is disabled: delete.topic.enable.');
       }
@@ -282,6 +283,7 @@ export class Topics implements Partitions {
       await this.#metadata.append([[key, null]]);
       this.#nameByCollisionKey.delete(collisionKey(name));
       this.#partitionCount -= topic.logs.length;
+      return topic;
     });
   }
 
@@ -436,6 +438,12 @@ export class Topics implements Partitions {
     throw new RequestRefusedError('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic ${name}.`, {
       context: { topic: name },
     });
+  }
+
+  #existingById(topicId: string): TopicState {
+    const topic = this.#byId.get(topicId);
+    if (topic !== undefined) return topic;
+    throw new RequestRefusedError('UNKNOWN_TOPIC_ID', `There is no topic ${topicId}.`, { context: { topicId } });
   }
 
   #refuseTaken(name: string): void {

@@ -23,7 +23,6 @@ export function deleteTopics(services: KafkaServices): Handler {
 async function deleteOne(services: KafkaServices, name: string | null, topicId: string): Promise<TopicResponse> {
   const { topics, logger } = services;
   const topic = name === null ? topics.topicById(topicId) : topics.topic(name);
-  const answered = { name: topic?.name ?? name, topicId: topic?.topicId ?? topicId };
   try {
     if (name !== null && topicId !== noTopicId) {
       throw new RequestRefusedError('INVALID_REQUEST', 'Name a topic by its name or by its id, not by both.');
@@ -34,9 +33,15 @@ async function deleteOne(services: KafkaServices, name: string | null, topicId: 
         `There is no topic ${name ?? topicId}.`,
       );
     }
-    await topics.delete(topic.name);
-    return { ...answered, errorCode: errorCodes.NONE };
+    // Whoever gives a name means the topic that has it when its turn comes.
+    const deleted = await topics.delete(topic.name, name === null ? topicId : undefined);
+    return { name: deleted.name, topicId: deleted.topicId, errorCode: errorCodes.NONE };
   } catch (error) {
-    return { ...answered, errorCode: errorCodeOf(error, logger), errorMessage: errorMessageOf(error) };
+    return {
+      name: topic?.name ?? name,
+      topicId: topic?.topicId ?? topicId,
+      errorCode: errorCodeOf(error, logger),
+      errorMessage: errorMessageOf(error),
+    };
   }
 }

@@ -2,6 +2,7 @@ import { apis, type ResponseOf } from '@millrace/protocol';
 import { describe, expect, it } from 'vitest';
 import { batchOf } from '../testing/batches.ts';
 import { TestBroker } from '../testing/memory-broker.ts';
+import { RawClient } from '../testing/raw-client.ts';
 import { errorCodes } from './error-codes.ts';
 
 type Offsets = ResponseOf<typeof apis.listOffsets>['topics'][number]['partitions'][number];
@@ -358,6 +359,28 @@ describe('DeleteTopics', () => {
       [null, errorCodes.UNKNOWN_TOPIC_ID],
       ['nowhere', errorCodes.UNKNOWN_TOPIC_OR_PARTITION],
     ]);
+  });
+
+  it('by id deletes no topic that was made under its name meanwhile', async () => {
+    await using test = await TestBroker.open();
+    const topicId = await test.createTopic('orders');
+    const clients = Array.from({ length: 3 }, () => RawClient.dial(test.broker));
+    const [one, two, three] = clients as [RawClient, RawClient, RawClient];
+    // All in one turn, so that each waits for the one before it.
+    const grown = test.client.request(apis.createPartitions, 3, {
+      topics: [{ name: 'orders', count: 3, assignments: null }],
+    });
+    const byName = one.request(apis.deleteTopics, 5, { topicNames: ['orders'], timeoutMs: 1000 });
+    const made = two.request(apis.createTopics, 7, {
+      topics: [{ name: 'orders', numPartitions: 2, replicationFactor: 1 }],
+    });
+    const byId = three.request(apis.deleteTopics, 6, { timeoutMs: 1000, topics: [{ name: null, topicId }] });
+    expect((await grown).results).toMatchObject([{ errorCode: errorCodes.NONE }]);
+    expect((await byName).responses).toMatchObject([{ name: 'orders', errorCode: errorCodes.NONE }]);
+    expect((await made).topics).toMatchObject([{ errorCode: errorCodes.NONE }]);
+    expect((await byId).responses).toMatchObject([{ topicId, errorCode: errorCodes.UNKNOWN_TOPIC_ID }]);
+    const { topics } = await test.client.request(apis.metadata, 12, { topics: null });
+    expect(topics.map(({ name, partitions }) => [name, partitions.length])).toEqual([['orders', 2]]);
   });
 
   it('refuses where deleting is disabled', async () => {
