@@ -1,10 +1,11 @@
 import { Broker } from '@millrace/broker';
 import { Client } from '@millrace/client';
-import { Streams } from '@millrace/streams';
+import { deadLetterOf, deadLetters, Streams, StreamsBuilder } from '@millrace/streams';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { account } from '../examples/bank/account.ts';
 import { balances, topology, transfer } from '../examples/bank/plan.ts';
 import { openCommandBus, type CommandBus } from './command-bus.ts';
+import { handleCommands } from './handle-commands.ts';
 import { processTopic } from './run-process.ts';
 
 describe('the bank on a broker', () => {
@@ -131,5 +132,36 @@ describe('the bank on a broker', () => {
         'ada deposited 20',
       ].toSorted(),
     );
+  });
+
+  it.each([
+    ['that is not there', 'nobody'],
+    ['that no topic can have', 'no body'],
+  ])('puts a rejected command aside whose headers name a process %s, and goes on', async (_, process) => {
+    await using strict = await Broker.open({ data: 'memory', config: { 'auto.create.topics.enable': false } });
+    await using sender = await Client.connect(strict);
+    const aside = deadLetters('aside');
+    await sender.admin.createTopics([account.commands, account.events, aside]);
+    await using strictBus = await openCommandBus(sender);
+    const builder = new StreamsBuilder('bank');
+    handleCommands(builder, account, { onError: { deadLetter: aside.name } });
+    await using app = Streams.start(builder.build(), { cluster: strict, commit: 'eager' });
+    await app.running;
+    const producer = sender.producer();
+    await producer.send(account.commands, {
+      key: 'ada',
+      value: { type: 'deposit', cents: 5 },
+      headers: { 'millrace-process': process },
+    });
+    const opening = strictBus.send(account, 'ada', { type: 'open', owner: 'Ada' }, { timeoutMs: 15_000 });
+    await Promise.race([opening, app.done]);
+    expect(await opening).toMatchObject({ status: 'accepted', version: 1 });
+    for await (const letter of sender.records(aside)) {
+      expect(deadLetterOf(letter)).toMatchObject({
+        node: 'account-to-processes',
+        source: { topic: 'account-commands', offset: 0 },
+      });
+      break;
+    }
   });
 });

@@ -11,7 +11,10 @@ import { encodeEvents, replies, type ReplyRecord } from './replies.ts';
 export interface HandleOptions {
   /** A command id seen again within this time (of the commands' timestamps) gets its first reply again. Default 24 hours. */
   readonly idempotencyMs?: number | undefined;
-  /** For a command that its serde refuses or whose headers make no sense, or on which `decide` or `evolve` throws. Default: the builder's. */
+  /**
+   * For a command that its serde refuses or whose headers make no sense, or on which `decide` or `evolve` throws; also where the
+   * process that should hear of a rejection has no topic. Default: the builder's.
+   */
   readonly onError?: ErrorPolicy | undefined;
 }
 
@@ -175,6 +178,7 @@ export function handleCommands<C extends Typed, E extends Typed, S, R extends st
     )
     .to((_, __, { headers }) => rejectionsOf(headers.text(headerNames.process) ?? ''), {
       name: `${name}-to-processes`,
+      onError,
     });
   return { events, state };
 }

@@ -5,7 +5,7 @@ import type {
   SinkNode as SinkPlan,
   UserFunction,
 } from '../plan/plan.ts';
-import type { RecordCollector, TaskEnvironment } from '../task/ports.ts';
+import type { RecordCollector, Refusal, TaskEnvironment } from '../task/ports.ts';
 import type { CurrentRecord } from '../task/record-context.ts';
 import type { Failures } from './failures.ts';
 import type { Receiver } from './receiver.ts';
@@ -29,6 +29,7 @@ class TopicWriter {
     contexts: Contexts,
     key: unknown,
     value: unknown,
+    onUnknown?: () => Refusal,
   ): void {
     const record = this.#record;
     const keyBytes = encode(serdes.key, key, contexts.key);
@@ -43,7 +44,7 @@ class TopicWriter {
         );
       }
     }
-    this.#collector.send(topic, partition, record.timestampMs, keyBytes, valueBytes, record.headerEntries);
+    this.#collector.send(topic, partition, record.timestampMs, keyBytes, valueBytes, record.headerEntries, onUnknown);
   }
 }
 
@@ -64,6 +65,14 @@ export class ToNode implements Receiver {
   readonly #failures: Failures;
   readonly #writer: TopicWriter;
   readonly #contexts = new Map<string, Contexts>();
+  /** A topic that a function has named for this record is not there: that is the record's failure. One of the plan is there. */
+  readonly #onUnknown = (): Refusal => {
+    const record = this.#record.snapshot();
+    return (error) => {
+      this.#record.restore(record);
+      this.#failures.giveUp(error);
+    };
+  };
 
   constructor(
     topic: TopicSink<any, any> | UserFunction<TopicSink<any, any>>,
@@ -87,7 +96,7 @@ export class ToNode implements Receiver {
         contexts = contextsOf(topic.name);
         this.#contexts.set(topic.name, contexts);
       }
-      this.#writer.write(topic.name, topic, contexts, key, value);
+      this.#writer.write(topic.name, topic, contexts, key, value, this.#onUnknown);
     } catch (error) {
       this.#failures.handle(error, key, value, oldValue);
     }

@@ -1,7 +1,8 @@
 import { partitionOf, type BytesProducer } from '@millrace/client/bytes';
 import type { HeaderEntry } from '@millrace/serde';
+import { isMillraceError } from '@millrace/platform';
 import { MissingTopicError } from './errors.ts';
-import type { RecordCollector } from '../task/ports.ts';
+import type { RecordCollector, Refusal } from '../task/ports.ts';
 
 /** A record for a topic whose partition count is being asked for. */
 interface Waiting {
@@ -9,7 +10,16 @@ interface Waiting {
   readonly key: Uint8Array | null;
   readonly value: Uint8Array | null;
   readonly headers: readonly HeaderEntry[];
+  /** undefined: without the topic the session cannot go on. */
+  readonly refuse: Refusal | undefined;
 }
+
+/** Codes with which no record is taken for a topic, by whoever asks again. */
+const unwritable: ReadonlySet<string> = new Set([
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'INVALID_TOPIC_EXCEPTION',
+  'TOPIC_AUTHORIZATION_FAILED',
+]);
 
 /**
  * Where tasks put their records: the producer's batches. Synchronous, since an operator is: a topic that a function has just
@@ -61,17 +71,18 @@ export class RecordOutput implements RecordCollector {
     key: Uint8Array | null,
     value: Uint8Array | null,
     headers: readonly HeaderEntry[],
+    onUnknown?: () => Refusal,
   ): void {
     this.#recordCount++;
     if (partition < 0) {
       const count = this.#partitionCounts.get(topic);
-      if (count === undefined) return this.#wait(topic, { timestampMs, key, value, headers });
+      if (count === undefined) return this.#wait(topic, { timestampMs, key, value, headers, refuse: onUnknown?.() });
       partition = key === null ? this.#stickyPartition % count : partitionOf(key, count);
     }
     if (!this.#producer.append(topic, partition, timestampMs, key, value, headers)) this.#isFull = true;
   }
 
-  /** Resolves when the producer takes records again and none waits for its topic. @throws `MISSING_TOPIC` */
+  /** Resolves when the producer takes records again and none waits for its topic. @throws what a topic could not be asked for with */
   async settled(): Promise<void> {
     while (this.#lookups.size > 0) await Promise.all(this.#lookups);
     if (this.#failure !== undefined) throw this.#failure;
@@ -89,15 +100,23 @@ export class RecordOutput implements RecordCollector {
   }
 
   async #lookUp(topic: string): Promise<void> {
+    let refusal: unknown;
     try {
       this.#partitionCounts.set(topic, await this.#producer.partitionCount(topic));
     } catch (error) {
-      this.#failure ??= error;
-      return;
+      refusal = error;
     }
     const records = this.#waiting.get(topic)!;
     this.#waiting.delete(topic);
     this.#recordCount -= records.length; // they were counted when they came
-    for (const { timestampMs, key, value, headers } of records) this.send(topic, -1, timestampMs, key, value, headers);
+    try {
+      for (const { timestampMs, key, value, headers, refuse } of records) {
+        if (refusal === undefined) this.send(topic, -1, timestampMs, key, value, headers);
+        else if (refuse !== undefined && isMillraceError(refusal) && unwritable.has(refusal.code)) refuse(refusal);
+        else throw refusal;
+      }
+    } catch (error) {
+      this.#failure ??= error;
+    }
   }
 }

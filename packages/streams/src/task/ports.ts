@@ -16,7 +16,10 @@ export interface InputRecord {
 export interface RecordCollector {
   /** Of an output topic: for partitioners, and for what is sent by key. */
   partitionCount(topic: string): number;
-  /** The bytes are the collector's from here on. `partition` −1: by murmur2 of the key, without one as the producer likes. */
+  /**
+   * The bytes are the collector's from here on. `partition` −1: by murmur2 of the key, without one as the producer likes.
+   * @param onUnknown called if the topic must be asked for first; what it gives back is called if there is none, instead of failing
+   */
   send(
     topic: string,
     partition: number,
@@ -24,8 +27,12 @@ export interface RecordCollector {
     key: Uint8Array | null,
     value: Uint8Array | null,
     headers: readonly HeaderEntry[],
+    onUnknown?: () => Refusal,
   ): void;
 }
+
+/** A record was not sent, since its topic cannot be written. May throw: then the task fails with that. */
+export type Refusal = (error: unknown) => void;
 
 /** A record that a policy retried, skipped or sent to a dead-letter topic. */
 export interface RecordFailure {
