@@ -68,15 +68,18 @@ export interface SinkRecord<out K, out V> {
   readonly ordinal: number;
 }
 
-/** The target takes no more for now: input pauses, and the same batch comes again after `retryAfterMs`. */
+/** The target takes no more for now (`cause`: why): input pauses, and the same batch comes again after `retryAfterMs`. */
 export class SinkBusyError extends MillraceError {
   readonly code = 'SINK_BUSY';
   readonly retryAfterMs: number;
-  constructor(options: { readonly retryAfterMs: number }) {
-    super(`The sink is busy. Input pauses, and the batch is written again in ${options.retryAfterMs} ms.`, {
-      context: options,
+  constructor(options: { readonly retryAfterMs: number; readonly cause?: unknown }) {
+    const { retryAfterMs, cause } = options;
+    const reason = cause === undefined ? '' : `: ${cause instanceof Error ? cause.message : String(cause)}`;
+    super(`The sink is busy${reason}. Input pauses, and the batch is written again in ${retryAfterMs} ms.`, {
+      context: { retryAfterMs },
       retriable: true,
+      cause,
     });
-    this.retryAfterMs = options.retryAfterMs;
+    this.retryAfterMs = retryAfterMs;
   }
 }

@@ -24,7 +24,8 @@ it.each([
 it.each(['EPIPE', 'ECONNRESET', 'ENOTFOUND'])(
   'takes a connection that fails with %s for busy, not for a refusal',
   (code) => {
-    expect(told(ofSocket(code), 'items', {})).toMatchObject({ code: 'SINK_BUSY' });
+    const error = ofSocket(code);
+    expect(told(error, 'items', {})).toMatchObject({ code: 'SINK_BUSY', cause: error });
   },
 );
 

@@ -108,7 +108,7 @@ const passing = /^(08|25006|40|53|55P03|57)/;
 export function told(error: unknown, sink: string, context: object): unknown {
   if (isMillraceError(error)) return error;
   if (!(error instanceof pg.DatabaseError) || passing.test(error.code ?? '')) {
-    return new SinkBusyError({ retryAfterMs: 500 });
+    return new SinkBusyError({ retryAfterMs: 500, cause: error });
   }
   return new SinkRefusedError(sink, `PostgreSQL says: ${error.message} (${error.code})`, { ...context }, error);
 }

@@ -184,7 +184,7 @@ function told(error: unknown, sink: string, context: Readonly<Record<string, unk
   if (isMillraceError(error)) return error;
   const reason = error instanceof Error ? error.message : String(error);
   return passing.test(reason)
-    ? new SinkBusyError({ retryAfterMs: 250 })
+    ? new SinkBusyError({ retryAfterMs: 250, cause: error })
     : new SinkRefusedError(sink, `Redis says: ${reason}`, context, error);
 }
 

@@ -82,8 +82,12 @@ describe('SinkOutput', () => {
 
   it('sends the same batch again when the target is busy, for as long as that takes', async () => {
     const clock = new VirtualClock();
-    const { calls, writer } = target(undefined, (_, call) => (call < 3 ? busy(500) : undefined));
-    const output = new SinkOutput(writer, 0, options({ clock }));
+    const cause = new Error('the disk is full');
+    const { calls, writer } = target(undefined, (_, call) =>
+      call < 3 ? new SinkBusyError({ retryAfterMs: 500, cause }) : undefined,
+    );
+    const told: unknown[] = [];
+    const output = new SinkOutput(writer, 0, options({ clock, onBusy: (error) => told.push(error) }));
     output.add(row(0));
     const written = output.write(1);
     await clock.advance(1499);
@@ -91,6 +95,8 @@ describe('SinkOutput', () => {
     await clock.advance(1);
     await written;
     expect(calls[3]).toBe('write 0-0 v0');
+    expect(told).toEqual([expect.objectContaining({ cause })]); // once, and why
+    expect(String(told[0])).toContain('the disk is full');
   });
 
   it('stops waiting when the partition is taken away', async () => {

@@ -87,6 +87,7 @@ export class SinkOutput {
 
   async #tryWrite(batch: Batch): Promise<void> {
     const { clock, signal, retry } = this.#options;
+    let hasTold = false;
     for (let attempt = 0; ;) {
       signal.throwIfAborted();
       try {
@@ -94,6 +95,8 @@ export class SinkOutput {
       } catch (error) {
         const busyMs = retryAfterOf(error);
         if (busyMs !== undefined) {
+          if (!hasTold) this.#options.onBusy?.(error);
+          hasTold = true;
           await delay(clock, busyMs, signal);
           continue; // busy is no failure: it is waited for as long as it takes
         }
@@ -112,6 +115,8 @@ export interface SinkOutputOptions {
   readonly signal: AbortSignal;
   /** The node's retry policy: how long until the next attempt; undefined: no more. */
   readonly retry?: ((error: unknown, attempt: number) => number | undefined) | undefined;
+  /** The target takes nothing for now: called once a batch. */
+  readonly onBusy?: ((error: unknown) => void) | undefined;
   /** The node's policy lets a record go that the target refuses. undefined: the app fails. */
   readonly onRefused?: ((record: Row, error: unknown) => void) | undefined;
 }

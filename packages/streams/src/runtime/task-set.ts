@@ -64,6 +64,7 @@ export class TaskSet {
     const { options, output, consumer } = around;
     const { plan, applicationId, cluster, clock, wallClock, maxTaskIdleMs, events } = options;
     const { onFailure } = events.environment;
+    const warn = (context: object, message: string): void => events.warn(context, message);
     this.#opening = {
       plan,
       applicationId,
@@ -71,10 +72,10 @@ export class TaskSet {
       partitionCounts: options.partitionCounts,
       createTask: (id) => this.#createTask(id),
       backendOf: options.backendOf,
-      warn: (context, message) => events.warn(context, message),
+      warn,
       nowMs: () => clock.now(),
     };
-    this.#sinks = { plan, applicationId, collector: output, clock, onFailure };
+    this.#sinks = { plan, applicationId, collector: output, clock, onFailure, warn };
     this.#running = {
       maxTaskIdleMs,
       monotonic: () => clock.monotonic(),

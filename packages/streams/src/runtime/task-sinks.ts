@@ -7,6 +7,7 @@ import type { SinkRecord } from '../sink.ts';
 import type { InputRecord, RecordCollector, RecordFailure } from '../task/ports.ts';
 import { SinkFailedError } from './errors.ts';
 import { SinkOutput, type SinkOutputOptions } from './sink-output.ts';
+import { within } from './within.ts';
 
 /** Of a task's input, what a sink needs to know. */
 export interface SinkInput {
@@ -23,7 +24,9 @@ export interface SinkSurroundings {
   readonly applicationId: string;
   readonly collector: RecordCollector;
   readonly clock: Clock;
+  readonly warn: (context: object, message: string) => void;
   readonly onFailure?: ((failure: RecordFailure) => void) | undefined;
+  readonly warn: (context: object, message: string) => void;
 }
 
 /** A source record, kept until its results are flushed: it is what a dead letter holds. */
@@ -34,6 +37,8 @@ interface SourceRecord {
   readonly headers: readonly HeaderEntry[];
 }
 
+/** How long a sink has to close. */
+const closeGraceMs = 5_000;
 /** Results that wait for a write, for each sink and partition. */
 const maxWaitingResults = 5_000;
 
@@ -49,9 +54,11 @@ interface OpenSink {
 export class TaskSinks {
   readonly #sinks = new Map<string, OpenSink>();
   readonly #signal: AbortSignal;
+  readonly #around: SinkSurroundings;
 
-  private constructor(signal: AbortSignal) {
+  private constructor(signal: AbortSignal, around: SinkSurroundings) {
     this.#signal = signal;
+    this.#around = around;
   }
 
   /** @param signal aborts when the task is closed */
@@ -60,7 +67,7 @@ export class TaskSinks {
     signal: AbortSignal,
     around: SinkSurroundings,
   ): Promise<TaskSinks> {
-    const sinks = new TaskSinks(signal);
+    const sinks = new TaskSinks(signal, around);
     const { plan } = around;
     const subtopology = plan.subtopologies[task.subtopology]!;
     try {
@@ -68,7 +75,7 @@ export class TaskSinks {
         if (node.kind !== 'sink') continue;
         const reaching = sourcesReaching(plan, node.id);
         for (const input of task.inputs) {
-          if (reaching.has(subtopology.sources[input.source]!)) await sinks.#open(node, input, task.epoch, around);
+          if (reaching.has(subtopology.sources[input.source]!)) await sinks.#open(node, input, task.epoch);
         }
       }
     } catch (error) {
@@ -115,11 +122,20 @@ export class TaskSinks {
     }
   }
 
+  /** Waits no longer than five seconds: what was written is flushed, or of no account. */
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#sinks.values()].map(({ output }) => output.close()));
+    await Promise.all([...this.#sinks.values()].map((sink) => this.#close(sink)));
   }
 
-  async #open(node: SinkNode, input: SinkInput, epoch: number, around: SinkSurroundings): Promise<void> {
+  async #close({ node, input: { topic, partition }, output }: OpenSink): Promise<void> {
+    const { clock, warn } = this.#around;
+    if (await within(clock, closeGraceMs, output.close())) return;
+    const message = `The sink '${node.name}' has not closed within ${closeGraceMs} ms. It is not waited for any more.`;
+    warn({ sink: node.name, topic, partition }, message);
+  }
+
+  async #open(node: SinkNode, input: SinkInput, epoch: number): Promise<void> {
+    const around = this.#around;
     const { topic, partition } = input;
     const { applicationId } = around;
     const writer = await node.sink.open({ applicationId, topic, partition, epoch, signal: this.#signal });
@@ -129,6 +145,7 @@ export class TaskSinks {
       clock: around.clock,
       signal: this.#signal,
       retry: retryOf(node.onError),
+      onBusy: (error) => around.warn({ sink: node.name, topic, partition, error }, 'A sink is busy: its input pauses.'),
       onRefused:
         final === 'fail' ? undefined : (record, error) => letGo(node, input, record, error, sources, final, around),
     });
