@@ -24,7 +24,6 @@ export interface SinkSurroundings {
   readonly applicationId: string;
   readonly collector: RecordCollector;
   readonly clock: Clock;
-  readonly warn: (context: object, message: string) => void;
   readonly onFailure?: ((failure: RecordFailure) => void) | undefined;
   readonly warn: (context: object, message: string) => void;
 }

@@ -1,0 +1,11 @@
+import type { Clock } from '@millrace/platform';
+
+/** Waits for this, however it ends, and no longer than so. False: it has not ended yet. */
+export async function within(clock: Clock, limitMs: number, work: Promise<unknown>): Promise<boolean> {
+  let cancel: (() => void) | undefined;
+  const late = new Promise<boolean>((resolve) => (cancel = clock.after(limitMs, () => resolve(false))));
+  const done = (): boolean => true;
+  const isDone = await Promise.race([work.then(done, done), late]);
+  cancel?.(); // or the timer would keep the process
+  return isDone;
+}
