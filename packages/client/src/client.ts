@@ -65,13 +65,19 @@ export class Client {
   static async connect(cluster: Cluster, options: ClientOptions = {}): Promise<Client> {
     options.signal?.throwIfAborted();
     const connection = new ClusterClient(cluster, options);
+    const abort = (): void => connection.close();
+    options.signal?.addEventListener('abort', abort, { once: true });
     try {
       // Loading a module is real work, which a simulated world would not wait for.
       if (options.platform === undefined) await prepareDecompression();
       await connection.refresh();
+      options.signal?.throwIfAborted();
     } catch (error) {
       connection.close();
+      options.signal?.throwIfAborted();
       throw error;
+    } finally {
+      options.signal?.removeEventListener('abort', abort);
     }
     const client = new Client(connection);
     // Nobody waits for this close: what fails in it has no one to tell.

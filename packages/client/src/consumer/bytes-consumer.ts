@@ -15,6 +15,8 @@ import {
   UnsafeIntegerError,
 } from '../errors.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
+import { unlessAborted } from '../network/unless-aborted.ts';
+import { withTimeout } from '../network/with-timeout.ts';
 import { cooperativeSticky } from './assignors/cooperative-sticky.ts';
 import { FetchPartition } from './fetch-partition.ts';
 import { Fetcher } from './fetcher.ts';
@@ -43,6 +45,7 @@ export class EngineBytesConsumer implements BytesConsumer {
   #wakePoll: (() => void) | undefined;
   #isPolling = false;
   #failure: Error | undefined;
+  #closed: Promise<void> | undefined;
 
   constructor(cluster: ClusterClient, options: BytesConsumerOptions) {
     checkPositive(options, [
@@ -193,16 +196,25 @@ export class EngineBytesConsumer implements BytesConsumer {
     return this.#closing.signal.aborted;
   }
 
-  /** Gives up its partitions (`onPartitionsRevoked` is awaited), leaves the group, and lets go of its connections. */
-  async close(): Promise<void> {
-    if (this.isClosed) return;
+  /**
+   * Gives up its partitions (`onPartitionsRevoked` is awaited), leaves the group, and lets go of its connections. Within the
+   * request timeout: what is not done by then is not waited for.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     this.#closing.abort();
     this.#wakePoll?.();
     // Also the one that runs: a callback may close its consumer, and must not wait for itself.
     this.#runningAction?.reject(new ClosedError('consumer'));
     for (const action of this.#actions.splice(0)) action.reject(new ClosedError('consumer'));
     try {
-      await this.#member?.close();
+      if (this.#member !== undefined) {
+        await withTimeout(this.#cluster, this.#member.close(), this.#cluster.requestTimeoutMs);
+      }
     } finally {
       this.#fetcher.close();
     }
@@ -267,7 +279,8 @@ export class EngineBytesConsumer implements BytesConsumer {
 
   async #assigned(partitions: readonly TopicPartitionId[]): Promise<void> {
     const isStable = this.#options.isolationLevel === 'read_committed';
-    const committed = await this.#offsets!.fetch(partitions, isStable, this.#closing.signal);
+    const { signal } = this.#closing;
+    const committed = await unlessAborted(this.#offsets!.fetch(partitions, isStable, signal), signal, 'consumer');
     await this.#inPoll(async () => {
       if (this.isClosed) return;
       const { autoOffsetReset, onPartitionsAssigned } = this.#options;

@@ -4,6 +4,7 @@ import type { GroupMetadata, TopicPartitionId, TopicPartitionOffset } from '../b
 import { checkPositive } from '../check-options.ts';
 import { CommitFailedError } from '../errors.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
+import { withTimeout } from '../network/with-timeout.ts';
 import type { Position, TopicPartition } from '../positions.ts';
 import type { AnyTopic } from '../records.ts';
 import { cooperativeSticky } from './assignors/cooperative-sticky.ts';
@@ -336,8 +337,8 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
     this.#options.signal?.removeEventListener('abort', this.#abort);
     this.#cancelAutoCommit?.();
     // Gives up the partitions, which commits what is done.
-    await this.#bytes.close();
-    await this.#autoCommitting;
+    const closed = this.#bytes.close().then(() => this.#autoCommitting);
+    await withTimeout(this.#cluster, closed, this.#cluster.requestTimeoutMs);
   }
 }
 

@@ -6,6 +6,7 @@ import { Backoff } from '../network/backoff.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
 import { Coordinator } from '../network/coordinator.ts';
 import { NodeConnections } from '../network/node-connections.ts';
+import { unlessAborted } from '../network/unless-aborted.ts';
 import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from './consumer-protocol.ts';
 import type { Subscription } from './subscription.ts';
 
@@ -113,6 +114,11 @@ export class GroupMember {
     return this.#closing.signal.aborted;
   }
 
+  /** What others share goes on; this member does not wait for it when it closes. */
+  #unlessClosing<T>(work: Promise<T>): Promise<T> {
+    return unlessAborted(work, this.#closing.signal, 'consumer');
+  }
+
   async #run(): Promise<void> {
     while (!this.#isClosing) {
       try {
@@ -134,7 +140,7 @@ export class GroupMember {
   // ── Joining ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async #joinGroup(): Promise<void> {
-    const topics = await this.#subscription.topics();
+    const topics = await this.#unlessClosing(this.#subscription.topics());
     await this.#letGoBeforeJoining();
     if (this.#isClosing) return;
     const reason = this.#rejoinReason ?? '';
@@ -186,7 +192,7 @@ export class GroupMember {
     };
     // The broker answers when all members have joined.
     const timeoutMs = rebalanceTimeoutMs + this.#cluster.requestTimeoutMs;
-    const answer = await this.#coordinator.request(apis.joinGroup, request, { timeoutMs });
+    const answer = await this.#unlessClosing(this.#coordinator.request(apis.joinGroup, request, { timeoutMs }));
     if (answer.errorCode === errorCodes.MEMBER_ID_REQUIRED) {
       this.#memberId = answer.memberId; // KIP-394: come again with it
       throw new Rejoin();
@@ -212,7 +218,7 @@ export class GroupMember {
     };
     // It is answered when the leader has synced.
     const timeoutMs = rebalanceTimeoutMs + this.#cluster.requestTimeoutMs;
-    const answer = await this.#coordinator.request(apis.syncGroup, request, { timeoutMs });
+    const answer = await this.#unlessClosing(this.#coordinator.request(apis.syncGroup, request, { timeoutMs }));
     this.#check(answer.errorCode, 'SyncGroup');
     return decodeAssignment(answer.assignment);
   }
@@ -226,7 +232,7 @@ export class GroupMember {
       decodeSubscription(member.memberId, member.groupInstanceId, member.metadata),
     );
     const topics = new Set(members.flatMap((member) => member.topics));
-    const partitionsOf = await this.#subscription.partitionCounts(topics);
+    const partitionsOf = await this.#unlessClosing(this.#subscription.partitionCounts(topics));
     const assignment = assignor.assign(members, partitionsOf);
     return members.map(({ memberId }) => ({
       memberId,

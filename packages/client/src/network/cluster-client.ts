@@ -11,6 +11,7 @@ import { Backoff } from './backoff.ts';
 import { KafkaConnection, type ConnectionSettings } from './connection.ts';
 import { Metadata, type PartitionMetadata, type TopicMetadata } from './metadata.ts';
 import { NodeConnections } from './node-connections.ts';
+import { unlessAborted } from './unless-aborted.ts';
 import { dialInProcess, dialTcp, type TransportListener } from './transport.ts';
 
 /** A cluster as its clients need it: who is there, who leads what, and connections to them. */
@@ -79,11 +80,11 @@ export class ClusterClient {
     this.connections.close();
   }
 
-  /** A connection of the caller's own. @throws `NetworkError`, `SASL_AUTHENTICATION_FAILED` */
-  async dialNode(nodeId: number): Promise<KafkaConnection> {
+  /** A connection of the caller's own, unless `signal` aborts. @throws `NetworkError`, `SASL_AUTHENTICATION_FAILED`, `CLOSED` */
+  async dialNode(nodeId: number, signal: AbortSignal): Promise<KafkaConnection> {
     const address = this.metadata.brokers.get(nodeId);
     if (address === undefined) throw new NodeNotAvailableError(nodeId);
-    return await this.#dial(address);
+    return await this.#dial(address, signal);
   }
 
   /** Any node that answers: an open connection, else the known nodes, else the bootstrap list. @throws `BROKER_NOT_AVAILABLE` */
@@ -229,7 +230,7 @@ export class ClusterClient {
     let lastCause = cause;
     for (const address of this.#shuffled([...addresses])) {
       try {
-        const connection = await this.#dial(address);
+        const connection = await this.#dial(address, this.signal);
         return await this.#adopt(connection);
       } catch (error) {
         if (this.isClosed) throw new ClosedError('client');
@@ -259,7 +260,7 @@ export class ClusterClient {
     throw cause ?? new NodeNotAvailableError(-1);
   }
 
-  async #dial(address: Address | undefined): Promise<KafkaConnection> {
+  async #dial(address: Address | undefined, signal: AbortSignal): Promise<KafkaConnection> {
     if (this.isClosed) throw new ClosedError('client');
     const endpoint = this.#endpoint;
     const dial = (listener: TransportListener): ReturnType<typeof dialTcp> | ReturnType<typeof dialInProcess> =>
@@ -275,7 +276,7 @@ export class ClusterClient {
             },
             listener,
           );
-    return await KafkaConnection.open(dial, this.#settings);
+    return await unlessAborted(KafkaConnection.open(dial, this.#settings, signal), signal, 'client');
   }
 
   #shuffled<T>(items: T[]): T[] {

@@ -45,23 +45,29 @@ export class KafkaConnection {
   #closedBy: Error | undefined;
   #onClose: (() => void) | undefined;
 
-  /** Dials, agrees on versions (KIP-35, KIP-511) and authenticates. */
+  /** Dials, agrees on versions (KIP-35, KIP-511) and authenticates, unless `signal` aborts meanwhile. */
   static async open(
     dial: (listener: TransportListener) => Transport | Promise<Transport>,
     settings: ConnectionSettings,
+    signal: AbortSignal,
   ): Promise<KafkaConnection> {
     const connection = new KafkaConnection(settings);
-    connection.#transport = await dial({
-      onFrame: (frame) => connection.#received(frame),
-      onClose: (reason) => connection.#closed(reason),
-    });
+    const abort = (): void => connection.close();
+    signal.addEventListener('abort', abort, { once: true });
     try {
+      connection.#transport = await dial({
+        onFrame: (frame) => connection.#received(frame),
+        onClose: (reason) => connection.#closed(reason),
+      });
+      if (signal.aborted) connection.#transport.close();
       await connection.#negotiate();
       if (settings.sasl) await authenticate(connection, settings.sasl, settings.randomBytes);
       return connection;
     } catch (error) {
       connection.close();
       throw error;
+    } finally {
+      signal.removeEventListener('abort', abort);
     }
   }
 

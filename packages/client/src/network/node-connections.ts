@@ -76,7 +76,7 @@ export class NodeConnections {
     if (this.isClosed) throw new ClosedError('client');
     try {
       slot.address = this.#addressOf(nodeId);
-      const connection = await this.#cluster.dialNode(nodeId);
+      const connection = await this.#cluster.dialNode(nodeId, this.#closing.signal);
       if (this.isClosed) {
         connection.close();
         throw new ClosedError('client');

@@ -2,9 +2,10 @@ import type { HeaderEntry } from '@millrace/protocol';
 import type { BytesProducer, BytesTransactionalProducer, GroupMetadata, TopicPartitionOffset } from '../bytes/types.ts';
 import { InvalidOptionError } from '../errors.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
+import { withTimeout } from '../network/with-timeout.ts';
 import type { ProducerOptions, TransactionalProducerOptions } from '../producer-options.ts';
 import { IdempotentSession } from './idempotent-session.ts';
-import { isIdempotent, ProducerEngine, withTimeout } from './producer-engine.ts';
+import { isIdempotent, ProducerEngine } from './producer-engine.ts';
 import { TransactionManager } from './transaction-manager.ts';
 
 /** The bytes API on an engine; the first failure is kept for the next flush. */
@@ -68,6 +69,7 @@ export class EngineBytesProducer implements BytesProducer {
 export class EngineBytesTransactionalProducer implements BytesTransactionalProducer {
   readonly engine: ProducerEngine;
   readonly transactions: TransactionManager;
+  #closed: Promise<void> | undefined;
 
   constructor(cluster: ClusterClient, options: TransactionalProducerOptions) {
     const { transactionalId, transactionTimeoutMs = 60_000 } = options;
@@ -134,15 +136,18 @@ export class EngineBytesTransactionalProducer implements BytesTransactionalProdu
     return this.transactions.abort();
   }
 
-  /** Aborts what is open. */
-  async close(): Promise<void> {
-    if (this.engine.isClosed) return;
-    const { cluster } = this.engine;
-    // A coordinator that is away aborts by its timeout; a fenced producer has nothing to abort.
+  /** Aborts what is open and waits for a commit that is under way, for as long as `timeoutMs`: default the request timeout. */
+  close(timeoutMs?: number): Promise<void> {
+    this.#closed ??= this.#close(timeoutMs ?? this.engine.cluster.requestTimeoutMs);
+    return this.#closed;
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    // A coordinator that is away aborts by its timeout; a fenced producer has nothing to abort; a commit tells its caller.
     await withTimeout(
-      cluster,
+      this.engine.cluster,
       this.transactions.close().catch(() => undefined),
-      cluster.requestTimeoutMs,
+      timeoutMs,
     );
     await this.engine.close(0);
     this.transactions.dispose();

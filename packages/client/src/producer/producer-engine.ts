@@ -2,6 +2,7 @@ import type { HeaderEntry } from '@millrace/protocol';
 import { checkPositive } from '../check-options.ts';
 import { ClosedError, InvalidOptionError } from '../errors.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
+import { withTimeout } from '../network/with-timeout.ts';
 import type { ProducerOptions } from '../producer-options.ts';
 import type { BatchListener, ProducerBatch } from './producer-batch.ts';
 import { RecordAccumulator } from './record-accumulator.ts';
@@ -106,19 +107,6 @@ export function allSettled(batches: readonly ProducerBatch[]): Promise<void> {
     };
     for (const batch of batches) batch.listen(listener);
   });
-}
-
-/** Waits for `work`, but no longer than this. Its failure is its caller's to know. */
-export async function withTimeout(cluster: ClusterClient, work: Promise<void>, timeoutMs: number): Promise<void> {
-  let cancel: (() => void) | undefined;
-  const timeout = new Promise<void>((resolve) => {
-    cancel = cluster.platform.clock.after(timeoutMs, resolve);
-  });
-  try {
-    await Promise.race([work, timeout]);
-  } finally {
-    cancel?.();
-  }
 }
 
 export function isIdempotent(options: ProducerOptions): boolean {

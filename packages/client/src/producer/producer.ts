@@ -3,11 +3,11 @@ import type { RecordBatch } from '../consumer/consumer.ts';
 import { sourceOf, type BatchGroup } from '../consumer/record-batch.ts';
 import { ClosedError, InvalidTransactionStateError } from '../errors.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
+import { withTimeout } from '../network/with-timeout.ts';
 import type { Position } from '../positions.ts';
 import type { ProducerOptions, TransactionalProducerOptions } from '../producer-options.ts';
 import type { OutgoingRecord } from '../records.ts';
 import { EngineBytesProducer, EngineBytesTransactionalProducer } from './bytes-producer.ts';
-import { withTimeout } from './producer-engine.ts';
 import { RecordSender } from './record-sender.ts';
 import { sendFrom, type RecordSource, type SendFromOptions, type SendFromResult } from './send-from.ts';
 import type { TopicPartitionOffset } from '../bytes/types.ts';
@@ -47,7 +47,10 @@ export interface TransactionalProducer {
    * @throws `PRODUCER_FENCED`, `COMMIT_FAILED`, and what `work` throws
    */
   transaction<R>(work: (transaction: Transaction) => Promise<R>): Promise<R>;
-  /** Aborts what is open. */
+  /**
+   * Aborts the transaction whose work is not done, and waits for one that is being committed; for as long as the request
+   * timeout. Calls that still wait for their turn fail with `CLOSED`.
+   */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -117,6 +120,9 @@ export class ClientTransactionalProducer implements TransactionalProducer {
   readonly #sender: RecordSender;
   readonly #transactionalId: string;
   #last: Promise<unknown> = Promise.resolve();
+  /** Of the transaction whose work was done last. */
+  #committing: Promise<void> = Promise.resolve();
+  #closed: Promise<void> | undefined;
 
   constructor(cluster: ClusterClient, options: TransactionalProducerOptions) {
     this.#bytes = new EngineBytesTransactionalProducer(cluster, options);
@@ -135,31 +141,57 @@ export class ClientTransactionalProducer implements TransactionalProducer {
   }
 
   close(): Promise<void> {
-    return this.#bytes.close();
+    this.#closed ??= this.#close();
+    return this.#closed;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
+  async #close(): Promise<void> {
+    const { cluster } = this.#bytes.engine;
+    const { clock } = cluster.platform;
+    const byMs = clock.monotonic() + cluster.requestTimeoutMs;
+    await withTimeout(
+      cluster,
+      this.#committing.catch(() => undefined), // its caller is told
+      cluster.requestTimeoutMs,
+    );
+    await this.#bytes.close(Math.max(0, byMs - clock.monotonic()));
+  }
+
   async #run<R>(work: (transaction: Transaction) => Promise<R>): Promise<R> {
-    const { engine, transactions } = this.#bytes;
-    if (engine.isClosed) throw new ClosedError('producer');
+    const { transactions } = this.#bytes;
+    this.#checkOpen();
     if (transactions.state === 'not initialized') await transactions.init();
+    this.#checkOpen();
     transactions.begin();
     const transaction = new ClientTransaction(this.#sender, this.#transactionalId);
     try {
       const result = await work(transaction);
       transaction.end();
-      await this.#sender.admitted();
-      for (const { offsets, group } of transaction.offsets()) await transactions.sendOffsets(offsets, group);
-      await transactions.commit();
+      this.#checkOpen();
+      this.#committing = this.#commit(transaction);
+      await this.#committing;
       return result;
     } catch (error) {
       transaction.end();
       await this.#abort();
       throw error;
     }
+  }
+
+  /** @throws `CLOSED`: what was open is aborted then */
+  #checkOpen(): void {
+    if (this.#closed !== undefined || this.#bytes.isClosed) throw new ClosedError('producer');
+  }
+
+  async #commit(transaction: ClientTransaction): Promise<void> {
+    const { transactions } = this.#bytes;
+    await this.#sender.admitted();
+    for (const { offsets, group } of transaction.offsets()) await transactions.sendOffsets(offsets, group);
+    await transactions.commit();
   }
 
   /** A failed abort leaves the producer unusable, as its next call says; what went wrong first is what the caller needs. */

@@ -4,7 +4,8 @@ import type { Position } from '../positions.ts';
 import type { OutgoingRecord } from '../records.ts';
 import { partitionOf } from './partitioner.ts';
 import type { ProducerBatch } from './producer-batch.ts';
-import { withTimeout, type ProducerEngine } from './producer-engine.ts';
+import { withTimeout } from '../network/with-timeout.ts';
+import type { ProducerEngine } from './producer-engine.ts';
 import { RecordEncoder, type EncodedRecord } from './record-encoder.ts';
 import { SendCall } from './send-call.ts';
 

@@ -3,6 +3,7 @@ import { errorCodes, apis, type ApiSchema, type RequestInput, type ResponseOf } 
 import type { GroupMetadata, TopicPartitionOffset } from '../bytes/types.ts';
 import type { BatchGroup } from '../consumer/record-batch.ts';
 import {
+  ClosedError,
   CommitFailedError,
   InvalidTransactionStateError,
   ProducerFencedError,
@@ -42,6 +43,8 @@ export class TransactionManager implements ProducerSession {
   /** Whether the coordinator knows of this transaction; `maybe`: it was asked to, and has not said yes. */
   #atCoordinator: 'unknown' | 'maybe' | 'begun' = 'unknown';
   #mustRaiseEpoch = false;
+  /** The last commit or abort. */
+  #ending: Promise<void> | undefined;
 
   constructor(engine: ProducerEngine, transactionalId: string, timeoutMs: number) {
     this.transactionalId = transactionalId;
@@ -131,6 +134,28 @@ export class TransactionManager implements ProducerSession {
     if (this.#state !== 'in a transaction') this.#throwState('commit', 'Call begin first.');
     if (this.#error !== undefined) throw this.#error;
     this.#state = 'committing';
+    this.#ending = this.#commit();
+    await this.#ending;
+  }
+
+  async abort(): Promise<void> {
+    if (this.#state === 'failed for good') throw this.#error!;
+    if (this.#state !== 'in a transaction') this.#throwState('abort', 'Call begin first.');
+    this.#ending = this.#abort(new TransactionAbortedError(this.transactionalId, this.#error));
+    await this.#ending;
+  }
+
+  /** Aborts what is open; waits for a commit or an abort that is under way. */
+  async close(): Promise<void> {
+    if (this.#state === 'in a transaction') this.#ending = this.#abort(new ClosedError('producer'));
+    await this.#ending;
+  }
+
+  dispose(): void {
+    this.#connections.close();
+  }
+
+  async #commit(): Promise<void> {
     await this.#engine.settleAll();
     const error = this.#error as Error | undefined; // set by a batch that failed meanwhile
     if (error !== undefined) {
@@ -141,25 +166,15 @@ export class TransactionManager implements ProducerSession {
     this.#state = 'ready';
   }
 
-  async abort(): Promise<void> {
-    if (this.#state === 'failed for good') throw this.#error!;
-    if (this.#state !== 'in a transaction') this.#throwState('abort', 'Call begin first.');
+  /** @param reason told to the senders of what is not sent */
+  async #abort(reason: Error): Promise<void> {
     this.#state = 'aborting';
-    await this.#dropUnsent(new TransactionAbortedError(this.transactionalId, this.#error));
+    await this.#dropUnsent(reason);
     await this.#end(false);
     if (this.#mustRaiseEpoch) await this.#raiseEpoch();
     this.#mustRaiseEpoch = false;
     this.#error = undefined;
     this.#state = 'ready';
-  }
-
-  /** Aborts what is open, if the coordinator can be reached within `timeoutMs`; else the broker's timeout will. */
-  async close(): Promise<void> {
-    if (this.#state === 'in a transaction') await this.abort();
-  }
-
-  dispose(): void {
-    this.#connections.close();
   }
 
   // ── Requests ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -34,6 +34,8 @@ export class ScriptedBroker implements InProcessEndpoint {
   /** Names of all APIs, when their requests arrived: a connection's next one is looked at when the last is answered. */
   readonly arrivals: string[] = [];
   dialCount = 0;
+  /** While it hangs, it takes connections and requests, and answers none. */
+  isHung = false;
   readonly #clock: Clock;
   readonly #handlers = new Map<number, Handler<ApiSchema>>();
   readonly #channels = new Set<InProcessChannel>();
@@ -84,7 +86,7 @@ export class ScriptedBroker implements InProcessEndpoint {
     const api = apiOf(header.apiKey)!;
     const request = decodeRequest(api, header.apiVersion, frame, header.bodyPosition);
     const outcome = await this.#outcome(api, request, header.apiVersion);
-    if (outcome === 'lost' || !this.#channels.has(channel)) return;
+    if (outcome === 'lost' || this.isHung || !this.#channels.has(channel)) return;
     if (outcome === 'cut') {
       this.#channels.delete(channel);
       channel.close();
