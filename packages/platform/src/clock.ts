@@ -12,6 +12,9 @@ export interface Clock {
   defer(task: () => void): void;
 }
 
+/** 24.8 days. A timer of Node's that is longer fires after 1 ms. */
+const maxTimerMs = 2_147_483_647;
+
 /** The machine's clock. Its timers do not keep the process alive unless `keepAlive` is set. */
 export function systemClock(options: { readonly keepAlive?: boolean | undefined } = {}): Clock {
   const keepAlive = options.keepAlive ?? true;
@@ -19,8 +22,12 @@ export function systemClock(options: { readonly keepAlive?: boolean | undefined 
     now: () => Date.now(),
     monotonic: () => performance.now(),
     after(delayMs, task) {
-      const timer = setTimeout(task, delayMs);
-      if (!keepAlive) timer.unref();
+      let timer: NodeJS.Timeout;
+      const wait = (leftMs: number): void => {
+        timer = leftMs > maxTimerMs ? setTimeout(wait, maxTimerMs, leftMs - maxTimerMs) : setTimeout(task, leftMs);
+        if (!keepAlive) timer.unref();
+      };
+      wait(delayMs);
       return () => clearTimeout(timer);
     },
     defer: (task) => void setImmediate(task),

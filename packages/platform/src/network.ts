@@ -13,6 +13,11 @@ export interface ListenOptions {
   readonly port: number;
   readonly host: string;
   readonly tls?: TlsOptions | undefined;
+  /**
+   * Asked about each connection when the kernel hands it over, before any TLS handshake, which a peer need never finish. Gives
+   * what to call when the connection has closed; undefined refuses it.
+   */
+  readonly admit?: ((remoteAddress: string) => (() => void) | undefined) | undefined;
 }
 
 export interface ConnectOptions {

@@ -1,33 +1,41 @@
 import { connect as connectTcp, createServer, isIP, type Server, type Socket } from 'node:net';
-import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { NetworkError, PortInUseError } from './errors.ts';
 import type { Connection, ConnectOptions, ListenOptions, Network, NetworkListener } from './network.ts';
 
-/** The machine's TCP and TLS. */
+/** The machine's TCP, and TLS, which takes 2.5 ms to load: when it is first used. */
 export function nodeNetwork(): Network {
   return { listen, connect };
 }
 
-function listen(options: ListenOptions, accept: (connection: Connection) => void): Promise<NetworkListener> {
+async function listen(options: ListenOptions, accept: (connection: Connection) => void): Promise<NetworkListener> {
+  const { host, port, tls, admit } = options;
+  const onSocket = (socket: Socket): void => {
+    if (!socket.destroyed) accept(new NodeConnection(socket)); // else it was refused
+  };
+  const server: Server = tls
+    ? (await import('node:tls')).createServer(tls, onSocket)
+    : createServer({ noDelay: true }, onSocket);
+  server.on('tlsClientError', () => {}); // a failed handshake costs its own connection, which Node has closed
+  if (admit !== undefined) {
+    server.prependListener('connection', (socket) => {
+      const closed = admit(addressOf(socket));
+      if (closed === undefined) socket.destroy();
+      else socket.once('close', closed);
+    });
+  }
   return new Promise((resolve, reject) => {
-    const onSocket = (socket: Socket): void => accept(new NodeConnection(socket));
-    const server: Server = options.tls
-      ? createTlsServer(options.tls, onSocket)
-      : createServer({ noDelay: true }, onSocket);
-    server.on('tlsClientError', () => {}); // a failed handshake costs its own connection, which Node has closed
     const onError = (error: NodeJS.ErrnoException): void =>
       reject(
         error.code === 'EADDRINUSE'
-          ? new PortInUseError(options.host, options.port, error)
-          : new NetworkError('Cannot listen on', options.host, options.port, error),
+          ? new PortInUseError(host, port, error)
+          : new NetworkError('Cannot listen on', host, port, error),
       );
     server.once('error', onError);
-    server.listen({ port: options.port, host: options.host, backlog: 1024 }, () => {
+    server.listen({ port, host, backlog: 1024 }, () => {
       server.off('error', onError);
       server.on('error', () => {}); // accept() failing for want of descriptors: the next connection may succeed
-      const { port } = server.address() as { port: number };
       resolve({
-        port,
+        port: (server.address() as { port: number }).port,
         // Not awaiting the callback: it waits for open connections, which are their owners' to close.
         close: () => (server.close(), Promise.resolve()),
       });
@@ -35,12 +43,12 @@ function listen(options: ListenOptions, accept: (connection: Connection) => void
   });
 }
 
-function connect(options: ConnectOptions): Promise<Connection> {
+async function connect(options: ConnectOptions): Promise<Connection> {
+  const { host, port, tls, timeoutMs } = options;
+  const socket: Socket = tls
+    ? (await import('node:tls')).connect({ ...(isIP(host) === 0 ? { servername: host } : {}), ...tls, host, port }) // RFC 6066: no addresses
+    : connectTcp({ host, port, noDelay: true });
   return new Promise((resolve, reject) => {
-    const { host, port, tls, timeoutMs } = options;
-    const socket: Socket = tls
-      ? connectTls({ ...(isIP(host) === 0 ? { servername: host } : {}), ...tls, host, port }) // RFC 6066: no addresses
-      : connectTcp({ host, port, noDelay: true });
     const timer = setTimeout(() => socket.destroy(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
     const onError = (error: Error): void => {
       clearTimeout(timer);
@@ -56,6 +64,10 @@ function connect(options: ConnectOptions): Promise<Connection> {
   });
 }
 
+function addressOf(socket: Socket): string {
+  return `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`;
+}
+
 class NodeConnection implements Connection {
   readonly remoteAddress: string;
   readonly #socket: Socket;
@@ -63,7 +75,7 @@ class NodeConnection implements Connection {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    this.remoteAddress = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`;
+    this.remoteAddress = addressOf(socket);
     socket.on('error', (error) => (this.#failure ??= error));
   }
 

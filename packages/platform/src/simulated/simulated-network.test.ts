@@ -87,3 +87,35 @@ it('refuses a port that is taken, and a host where nobody listens', async () => 
   await clock.advance(20);
   await refused;
 });
+
+it('asks whether a connection is admitted, and tells once when it has closed', async () => {
+  const clock = new VirtualClock();
+  const network = new SimulatedNetwork({ clock, random: new SeededRandom(1) });
+  const events: string[] = [];
+  let isFull = false;
+  const admit = (remoteAddress: string): (() => void) | undefined => {
+    events.push(isFull ? 'refused' : 'admitted');
+    return isFull ? undefined : () => events.push(`${remoteAddress} closed`);
+  };
+  await network.listen({ host: 'broker', port: 1, admit }, ({ remoteAddress }) => events.push(remoteAddress));
+  const dial = async (): Promise<Connection> => {
+    const connecting = network.connect({ host: 'broker', port: 1, timeoutMs: 1000 });
+    void connecting.then((connection) => connection.onClose(() => events.push('its client sees the end')));
+    await clock.advance(1);
+    return connecting;
+  };
+  const client = await dial();
+  isFull = true;
+  await dial();
+  client.destroy();
+  client.destroy();
+  await clock.advance(1);
+  expect(events).toEqual([
+    'admitted',
+    'client:40000',
+    'refused',
+    'its client sees the end',
+    'client:40000 closed',
+    'its client sees the end',
+  ]);
+});

@@ -13,6 +13,11 @@ export interface SimulatedNetworkOptions {
   readonly isFragmenting?: boolean | undefined;
 }
 
+interface Listener {
+  readonly accept: (connection: Connection) => void;
+  readonly admit: ListenOptions['admit'];
+}
+
 /**
  * Hosts that are only names, and connections whose bytes take time, arrive in pieces, and can be cut. What was under way when
  * a connection is cut is lost, on both sides.
@@ -23,7 +28,7 @@ export class SimulatedNetwork implements Network {
   readonly #minLatencyMs: number;
   readonly #maxLatencyMs: number;
   readonly #isFragmenting: boolean;
-  readonly #listeners = new Map<string, (connection: Connection) => void>();
+  readonly #listeners = new Map<string, Listener>();
   readonly #pairs = new Set<ConnectionPair>();
   #isPartitioned = false;
   #nextPort = 40_000;
@@ -42,11 +47,12 @@ export class SimulatedNetwork implements Network {
     if (this.#listeners.has(address)) {
       return Promise.reject(new PortInUseError(options.host, port, new Error('a simulated listener is there')));
     }
-    this.#listeners.set(address, accept);
+    const listener = { accept, admit: options.admit };
+    this.#listeners.set(address, listener);
     return Promise.resolve({
       port,
       close: () => {
-        if (this.#listeners.get(address) === accept) this.#listeners.delete(address);
+        if (this.#listeners.get(address) === listener) this.#listeners.delete(address);
         return Promise.resolve();
       },
     });
@@ -61,13 +67,16 @@ export class SimulatedNetwork implements Network {
         return;
       }
       this.#clock.after(this.latencyMs(), () => {
-        const accept = this.#listeners.get(`${host}:${port}`);
-        if (accept === undefined) return reject(new NetworkError('Cannot connect to', host, port));
-        const pair = new ConnectionPair(this, this.#clock, `client:${this.#nextPort++}`, `${host}:${port}`, () =>
-          this.#pairs.delete(pair),
-        );
+        const listener = this.#listeners.get(`${host}:${port}`);
+        if (listener === undefined) return reject(new NetworkError('Cannot connect to', host, port));
+        const clientAddress = `client:${this.#nextPort++}`;
+        const closed = listener.admit === undefined ? () => {} : listener.admit(clientAddress);
+        const pair = new ConnectionPair(this, this.#clock, clientAddress, `${host}:${port}`, () => {
+          if (this.#pairs.delete(pair)) closed?.();
+        });
         this.#pairs.add(pair);
-        accept(pair.server);
+        if (closed === undefined) pair.cut();
+        else listener.accept(pair.server);
         resolve(pair.client);
       });
     });
