@@ -105,26 +105,23 @@ async function noteKeys(sources: readonly Segment[], task: CompactionTask, map: 
     await walk(segment, from, ({ header, bytes, start }) => {
       const batchEnd = header.baseOffset + header.lastOffsetDelta + 1;
       if (batchEnd <= task.firstDirtyOffset) return true;
-      if (header.recordCount > map.room) {
-        isFull = true;
-        return false;
-      }
       if (!attributesOf.isControl(header.attributes) && !transactions.isAborted(header)) {
         reader.reset(bytes, start);
         while (reader.next()) {
-          if (reader.key !== null && reader.offset >= task.firstDirtyOffset) map.set(reader.key, reader.offset);
+          if (reader.key === null || reader.offset < task.firstDirtyOffset) continue;
+          if (map.room === 0) {
+            isFull = true;
+            endOffset = reader.offset;
+            return false;
+          }
+          map.set(reader.key, reader.offset);
         }
       }
       endOffset = batchEnd;
       return true;
     });
-    if (isFull) break;
+    if (isFull) break; // the next compaction begins there
     endOffset = nextBase;
-  }
-  if (isFull && endOffset === task.firstDirtyOffset) {
-    throw new RangeError(
-      `One batch has more keys than fit into the dedupe buffer (${map.room}): raise log.cleaner.dedupe.buffer.size`,
-    );
   }
   return endOffset;
 }

@@ -52,14 +52,23 @@ it('gives bytes back when a log closes or is compacted', () => {
   expect(cache.usedBytes).toBeLessThanOrEqual(100);
 });
 
-it('does not keep a large buffer alive for a small batch in it', () => {
-  const tail = new Tail(new TailCache({ maxBytes: 1000 }), 0);
-  tail.add(new Uint8Array(100_000).subarray(50, 150).fill(7), 1);
-  const parts: Uint8Array[] = [];
-  tail.collect(0, 1, 1000, true, parts);
-  expect(parts[0]!.buffer.byteLength).toBe(100);
-  expect(parts[0]).toEqual(bytes(100, 7));
-});
+it.each([100, 16_384, 16_385, 100_000])(
+  'keeps no buffer alive that is more than four times as large as the batch of %i bytes in it',
+  (length) => {
+    const tail = new Tail(new TailCache({ maxBytes: 1_000_000 }), 0);
+    const kept = (bufferBytes: number): Uint8Array => {
+      const batchBytes = new Uint8Array(bufferBytes).subarray(50, 50 + length).fill(7);
+      tail.add(batchBytes, 1);
+      const parts: Uint8Array[] = [];
+      tail.collect(0, 1, 1_000_000, true, parts);
+      tail.clear(0);
+      expect(Buffer.compare(parts[0]!, batchBytes)).toBe(0);
+      return parts[0]!;
+    };
+    expect(kept(4 * length).buffer.byteLength).toBe(4 * length);
+    expect(kept(4 * length + 1).buffer.byteLength).toBe(length);
+  },
+);
 
 it('serves a reader at the head without the disk, and the same one byte before it with it', async () => {
   const harness = new LogHarness({ tailCacheBytes: 200 });
