@@ -514,9 +514,12 @@ function valueOf(stored: Buffer | null): StoredValue | null {
   return stored === null ? null : { value: stored.subarray(8), timestampMs: readMs(stored, 0) };
 }
 
+/** At least one: the marks are read in any case. */
 function chunks(count: number): (readonly [from: number, until: number])[] {
   const parts: (readonly [number, number])[] = [];
-  for (let from = 0; from < count; from += maxReadFields) parts.push([from, Math.min(count, from + maxReadFields)]);
+  let from = 0;
+  do parts.push([from, Math.min(count, from + maxReadFields)]);
+  while ((from += maxReadFields) < count);
   return parts;
 }
 

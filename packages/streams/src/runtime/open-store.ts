@@ -28,6 +28,7 @@ export class OpenStore {
   /** Of the last commit sent to the backend. Never rejects. */
   #pending: Promise<void> = Promise.resolve();
   #failure: unknown;
+  #isChecking = false;
   /** Commits that the backend has refused, or was not sent: their entries stay in the cache until a replay has brought them there. */
   #unreleased: TakenCommit[] = [];
   /** undefined: it is being filled. */
@@ -110,6 +111,19 @@ export class OpenStore {
   /** Where the changelog ends if nobody but this owner has written to it since the barrier, all of it acknowledged. */
   get ownChangelogEnd(): number {
     return this.epoch + 1 + this.correctionCount + this.store.appendedCount;
+  }
+
+  /** Asks the backend whether its copy is still what this owner has made of it: `isStale` then tells. Never rejects. */
+  async check(): Promise<void> {
+    if (this.backend === undefined || this.backend.isSynchronous || this.isStale || this.#isChecking) return;
+    this.#isChecking = true;
+    try {
+      if ((await this.backend.prefetch([], [])).verdict === 'stale') this.isStale = true;
+    } catch (error) {
+      this.#failure ??= error; // for the next who works with it; closed meanwhile, nobody does
+    } finally {
+      this.#isChecking = false;
+    }
   }
 
   /** Resolves when the last commit is answered, well or not: `isStale` then tells. */

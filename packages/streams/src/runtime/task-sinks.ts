@@ -144,7 +144,7 @@ export class TaskSinks {
       clock: around.clock,
       signal: this.#signal,
       retry: retryOf(node.onError),
-      onBusy: (error) => around.warn({ sink: node.name, topic, partition, error }, 'A sink is busy: its input pauses.'),
+      onBusy: (error) => around.warn({ sink: node.name, topic, partition, error }, (error as Error).message),
       onRefused:
         final === 'fail' ? undefined : (record, error) => letGo(node, input, record, error, sources, final, around),
     });

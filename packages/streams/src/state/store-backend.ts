@@ -130,7 +130,10 @@ export interface BackendStore {
   reset(epoch: number): Promise<void>;
   /** Only where `isSynchronous`: what is there after the commits made so far, applied or not. */
   get(startMs: number, key: Uint8Array): StoredValue | null;
-  /** One round trip for a batch. `windowStarts`: windows wanted whole. The answer reflects all commits made before the call. */
+  /**
+   * One round trip for a batch. `windowStarts`: windows wanted whole. The answer reflects all commits made before the call. Asked
+   * for nothing, it says whether the copy is still there: about once a second, so that an idle app brings it back for its readers.
+   */
   prefetch(keys: readonly StoreKey[], windowStarts: readonly number[]): Promise<PrefetchAnswer>;
   /** Every entry, in any order: what an owner needs to find timers and ages again. */
   scan(visit: (entry: StoreKey & StoredValue) => void): Promise<void>;

@@ -169,6 +169,14 @@ describe.runIf(available('redis'))('a store in Redis', () => {
     expect(await read(store, keyAt('a'), keyAt('b'))).toEqual(['1', '2']);
   });
 
+  it.each(['keyValue', 'window'] as const)('asked for nothing says whether its data (%s) is there', async (kind) => {
+    const store = await fresh(await backend.openStore(specOf(`asked-${kind}`, { kind })));
+    await store.commit(commitOf(0, 0, 1, { a: '1' }));
+    expect(await store.prefetch([], [])).toEqual({ verdict: 'current', values: [], windows: [] });
+    await redis.flushall();
+    expect(await store.prefetch([], [])).toEqual({ verdict: 'stale', reason: 'its data is gone' });
+  });
+
   it('is lost after a restart without persistence', async () => {
     await using own = await startRedis();
     const ownBackend = redisBackend({ url: own.url }) as StateStoreBackend;
