@@ -61,6 +61,7 @@ export class BrokerCore {
     const commits = new GroupCommit({ flush: options.flush, clock, logger, onFailure });
     const tailCache = new TailCache({ maxBytes: options.tailCacheMaxBytes });
     const topics = await Topics.open({ ...options, commits, tailCache });
+    let loading: readonly Coordinator[] = [];
     try {
       const fetcher = new Fetcher({ clock, responseBudget: options.responseBudget });
       const services: CoreServices = {
@@ -79,6 +80,7 @@ export class BrokerCore {
         givenConfigs: options.givenConfigs,
         logger,
       });
+      loading = coordinators;
       for (const coordinator of coordinators) await coordinator.load();
       const housekeeping = new Housekeeping({
         clock,
@@ -91,6 +93,7 @@ export class BrokerCore {
       const registry = new HandlerRegistry(handlers);
       return new BrokerCore({ topics, fetcher, handlers: registry, tailCache, commits, coordinators, housekeeping });
     } catch (error) {
+      for (const coordinator of loading) coordinator.close();
       await topics.close().catch((closing: unknown) => logger.error({ error: closing }, 'closing the logs failed'));
       throw error;
     }

@@ -1,11 +1,12 @@
 import { FileSystemError, nodePlatform, systemClock, type File, type FileSystem } from '@millrace/platform';
-import { SeededRandom, SimulatedFileSystem } from '@millrace/platform/simulated';
-import { apis } from '@millrace/protocol';
-import { expect, it } from 'vitest';
+import { SeededRandom, SimulatedFileSystem, VirtualClock } from '@millrace/platform/simulated';
+import { apis, encodeMessage, readBatchHeader, recordSchemas, RecordBatchWriter } from '@millrace/protocol';
+import { describe, expect, it } from 'vitest';
 import { Broker } from './broker.ts';
 import type { BrokerOptions } from './broker-options.ts';
 import { batchOf, endOffsetOf, valuesOf } from './testing/batches.ts';
 import { TestBroker } from './testing/memory-broker.ts';
+import { onVirtualTime } from './testing/virtual-time.ts';
 
 const nowMs = systemClock().now();
 
@@ -210,6 +211,74 @@ it('skips recovery after a clean close only: the mark is gone while the broker r
   await expect(again.close()).rejects.toMatchObject({ code: 'FILE_SYSTEM_ERROR' }); // its disk is gone
 });
 
+describe('a mark of a clean close', () => {
+  const mark = '/data/.kafka_cleanshutdown';
+
+  /** A directory that was closed cleanly in its first epoch and lost power in its second. Gives the mark of the first. */
+  async function lostPowerInSecondEpoch(files: SimulatedFileSystem): Promise<Buffer> {
+    const first = await openOn(files);
+    const test = TestBroker.over(first);
+    await test.createTopic('orders');
+    await test.produce('orders', batchOf([{ value: 'a', timestampMs: nowMs }]));
+    await first.close();
+    const bytes = contentOf(files, mark);
+    const second = await openOn(files);
+    const again = TestBroker.over(second);
+    for (const value of ['b', 'c']) await again.produce('orders', batchOf([{ value, timestampMs: nowMs }]));
+    await again.createTopic('more');
+    files.losePower();
+    await expect(second.close()).rejects.toMatchObject({ code: 'FILE_SYSTEM_ERROR' });
+    return bytes;
+  }
+
+  it('vouches for its own epoch alone: what a later one left is looked through, and cut where it is broken', async () => {
+    const files = new SimulatedFileSystem();
+    write(files, mark, 0, await lostPowerInSecondEpoch(files));
+    const log = '/data/orders-0/00000000000000000000.log';
+    const { sizeBytes } = files.stat(log)!;
+    write(files, log, sizeBytes - 3, Buffer.from('???')); // within the value of the last record
+    await using broker = await openOn(files);
+    const test = TestBroker.over(broker);
+    expect(await allValues(test, 'orders')).toEqual(['a', 'b']);
+    expect(await test.fetch('orders', 0)).toMatchObject({ highWatermark: 2 });
+  });
+
+  it('of another epoch does not vouch for the metadata either', async () => {
+    const files = new SimulatedFileSystem();
+    write(files, mark, 0, await lostPowerInSecondEpoch(files));
+    const log = '/data/__cluster_metadata-0/00000000000000000000.log';
+    const { sizeBytes } = files.stat(log)!;
+    write(files, log, sizeBytes - 3, Buffer.from('???')); // within the record of the last topic
+    await using broker = await openOn(files);
+    const { topics } = await TestBroker.over(broker).client.request(apis.metadata, 12, { topics: null });
+    expect(topics.map(({ name }) => name)).toEqual(['orders']);
+  });
+
+  it('that cannot be read vouches for nothing', async () => {
+    const files = new SimulatedFileSystem();
+    await lostPowerInSecondEpoch(files);
+    write(files, mark, 0, Buffer.from('{"version":0,"brokerEpoch":'));
+    const log = '/data/orders-0/00000000000000000000.log';
+    write(files, log, files.stat(log)!.sizeBytes - 3, Buffer.from('???'));
+    await using broker = await openOn(files);
+    expect(await allValues(TestBroker.over(broker), 'orders')).toEqual(['a', 'b']);
+  });
+});
+
+function contentOf(files: FileSystem, path: string): Buffer {
+  const file = files.open(path, 'read');
+  const bytes = Buffer.alloc(files.stat(path)!.sizeBytes);
+  file.readSync(bytes, 0);
+  file.close();
+  return bytes;
+}
+
+function write(files: FileSystem, path: string, position: number, bytes: Uint8Array): void {
+  const file = files.open(path, 'write');
+  file.writev([bytes], position);
+  file.close();
+}
+
 it('sets aside a directory with records that no topic owns, and removes an empty one', async () => {
   const files = new SimulatedFileSystem();
   await (await openOn(files)).close();
@@ -314,6 +383,58 @@ it('leaves no file open, though the disk has failed or a log cannot be opened', 
   await expect(openOn(counting.files)).rejects.toMatchObject({ message: expect.stringContaining('orders-3') });
   expect(counting.openPaths()).toEqual([]);
 });
+
+it('leaves no file open and no timer where its own records cannot be read', async () => {
+  const files = new SimulatedFileSystem();
+  const counting = new RefusingFiles(files);
+  const clock = new VirtualClock(nowMs);
+  const run = onVirtualTime(clock);
+  const open = (): Promise<Broker> =>
+    run(
+      Broker.open({
+        data: '/data',
+        platform: { ...nodePlatform(), files: counting.files, clock },
+        config: { 'transaction.state.log.num.partitions': 1 },
+      }),
+    );
+  const broker = await open();
+  const { client } = TestBroker.over(broker);
+  await run(client.request(apis.initProducerId, 4, { transactionalId: 'tx', transactionTimeoutMs: 60_000 }));
+  await run(broker.close());
+  expect(clock.pendingCount).toBe(0);
+
+  const whole = contentOf(files, '/data/__transaction_state-0/00000000000000000000.log');
+  const later = encodeMessage(recordSchemas.transactionLogValue, 0, { transactionStatus: 9 });
+  const key = encodeMessage(recordSchemas.transactionLogKey, 0, { transactionalId: 'tx' });
+  appendBatch(files, '/data/__transaction_state-0/00000000000000000000.log', [key, later]);
+  files.remove('/data/.kafka_cleanshutdown');
+  await expect(open()).rejects.toMatchObject({ code: 'UNKNOWN_TRANSACTION_STATE' });
+  expect(counting.openPaths()).toEqual([]);
+  expect(clock.pendingCount).toBe(0);
+
+  const log = '/data/__transaction_state-0/00000000000000000000.log';
+  const shortened = files.open(log, 'write');
+  shortened.truncate(whole.length);
+  shortened.close();
+  const metadata = '/data/__cluster_metadata-0/00000000000000000000.log';
+  appendBatch(files, metadata, [Buffer.of(0x0a), Buffer.of(0x0a)]);
+  await expect(open()).rejects.toMatchObject({ code: 'CORRUPT_LOG', context: { path: '__cluster_metadata-0' } });
+  expect(counting.openPaths()).toEqual([]);
+  expect(clock.pendingCount).toBe(0);
+});
+
+/** Writes a record behind what a log has. */
+function appendBatch(files: FileSystem, path: string, [key, value]: readonly [Uint8Array, Uint8Array]): void {
+  const before = contentOf(files, path);
+  const writer = new RecordBatchWriter();
+  writer.append(nowMs, key, value);
+  const batch = Buffer.from(writer.close({}));
+  batch.writeBigInt64BE(BigInt(endOffsetOf(before) ?? 0), 0);
+  let last = 0;
+  for (let next = 0; next < before.length; next += readBatchHeader(before, next).sizeBytes) last = next;
+  before.copy(batch, 12, last + 12, last + 16); // the leader epoch
+  write(files, path, before.length, batch);
+}
 
 /** Counts the files that are open, and refuses to open or rename after so many times, as a machine that lacks descriptors or space. */
 class RefusingFiles {

@@ -24,19 +24,26 @@ export class MetadataLog {
     this.#options = options;
   }
 
-  /** Opens the log and hands over all its records, in order; a value of null ends its subject. */
+  /** Opens the log and hands over all its records, in order; a value of null ends its subject. @throws `CorruptLogError`, `FileSystemError` */
   static async open(
     options: LogOptions,
     replay: (key: MetadataKey, value: MetadataValue | null) => void,
   ): Promise<MetadataLog> {
     const log = await PartitionLog.open(options);
-    await readRecords(log, (reader) => {
-      const key = reader.key === null ? undefined : decodeMetadataKey(reader.key);
-      if (key === undefined) return; // of a later version
-      const value = reader.value === null ? null : decodeMetadataValue(reader.value);
-      if (value !== undefined) replay(key, value);
-    });
-    return new MetadataLog(log, options);
+    try {
+      await readRecords(log, (reader) => {
+        const key = reader.key === null ? undefined : decodeMetadataKey(reader.key);
+        if (key === undefined) return; // of a later version
+        const value = reader.value === null ? null : decodeMetadataValue(reader.value);
+        if (value !== undefined) replay(key, value);
+      });
+      return new MetadataLog(log, options);
+    } catch (error) {
+      await log
+        .close()
+        .catch((closing: unknown) => options.logger?.error({ error: closing }, 'closing the log failed'));
+      throw error;
+    }
   }
 
   /** Resolves when all the changes are durable: they are one batch, so all or none. @throws `KafkaStorageError` */

@@ -103,11 +103,13 @@ export class Topics implements Partitions {
         directory: `${options.directory}/${metadataTopic}-0`,
         topicId: '00000000-0000-0000-0000-000000000001',
         config: metadataLogConfig(options.config),
-        wasClosedCleanly: options.closedCleanlyAt !== undefined,
+        // It tells which epoch this is, so it cannot be trusted by the epoch. What is looked through begins where it was last synced:
+        // 0.5 ms at a start after a clean close.
+        wasClosedCleanly: false,
       },
       (key, value) => replay(state, key, value),
     );
-    // A mark of another epoch was left by a copy of the directory: what it vouches for is not what is here.
+    // A mark of another epoch came with a copy of the directory: what it vouches for is not what is here.
     const closedCleanly = options.closedCleanlyAt !== undefined && options.closedCleanlyAt === state.brokerEpoch;
     const topics = new Topics(options, metadata, state, closedCleanly);
     try {
