@@ -2,6 +2,7 @@ import { MillraceError } from '@millrace/platform';
 
 /**
  * A policy, per node. Default `'fail'`: the app stops, nothing is committed, the record is there again at the next start.
+ * So it does by any policy with `STORE_CORRUPT` and `KEY_NOT_DECLARED`, which are not a record's fault.
  * A dead letter holds the source record's bytes; its headers say where it was, which node failed, and why (`deadLetterOf`).
  */
 export type ErrorPolicy = 'fail' | 'skip' | { readonly deadLetter: string } | RetryPolicy;
@@ -96,9 +97,11 @@ export class RecordFailedError extends MillraceError {
     cause: unknown,
   ) {
     const { topic, partition, offset } = source;
+    const remedy = isOfState(cause)
+      ? ''
+      : " Correct the code or the record; or give the node a policy: onError: 'skip', { deadLetter }, { retries }.";
     super(
-      `The record ${topic}-${partition}@${offset} failed in '${node}': ${cause instanceof Error ? cause.message : String(cause)} ` +
-        `Correct the code or the record; or give the node a policy: onError: 'skip', { deadLetter }, { retries }.`,
+      `The record ${topic}-${partition}@${offset} failed in '${node}': ${cause instanceof Error ? cause.message : String(cause)}${remedy}`,
       { context: { node, topic, partition, offset }, cause },
     );
   }
@@ -174,4 +177,9 @@ export class StoreCorruptError extends MillraceError {
       { context: { store }, cause },
     );
   }
+}
+
+/** The state is at fault, or the plan, and not the record: the next ones would meet the same, and each would lose what it had to do. */
+export function isOfState(error: unknown): boolean {
+  return error instanceof StoreCorruptError || error instanceof KeyNotDeclaredError;
 }

@@ -175,7 +175,7 @@ export class StreamHandle implements KStream<any, any> {
   }
 
   to(topic: TopicSink<any, any> | UserFunction<TopicSink<any, any>>, options?: ToOptions<any>): void {
-    this.#draft.add('to', [this.#node], options, { topic, partitioner: options?.partitioner, isTable: false });
+    this.#draft.add('to', [this.#node], options, { topic, partitioner: options?.partitioner });
   }
 
   sink(sink: Sink<any, any>, options?: NodeOptions): void {

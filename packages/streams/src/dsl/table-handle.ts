@@ -116,7 +116,7 @@ export class TableHandle implements KTable<any, any> {
     return this.#toStream(false, options);
   }
   to(topic: TopicSink<any, any>, options?: NodeOptions): void {
-    this.#draft.add('to', [this.#node], options, { topic, partitioner: undefined, isTable: true });
+    this.#draft.add('to', [this.#node], options, { topic, partitioner: undefined });
   }
 
   #toStream(keepsDeletions: boolean, options?: NodeOptions): KStream<any, any> {

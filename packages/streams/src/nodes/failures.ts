@@ -1,4 +1,4 @@
-import { RecordFailedError, type ErrorPolicy, type RetryPolicy } from '../errors.ts';
+import { isOfState, RecordFailedError, type ErrorPolicy, type RetryPolicy } from '../errors.ts';
 import { deadLetterHeaders } from '../dead-letters.ts';
 import type { RecordFailure, TaskEnvironment } from '../task/ports.ts';
 import type { CurrentRecord, RecordSnapshot } from '../task/record-context.ts';
@@ -44,7 +44,7 @@ export class Failures {
 
   /** The record at hand failed in this node, with these arguments. Returns if the task goes on. */
   handle(error: unknown, key: unknown, value: unknown, oldValue: unknown): void {
-    if (this.retrying?.tryLater(error, key, value, oldValue) === true) return;
+    if (!isOfState(error) && this.retrying?.tryLater(error, key, value, oldValue) === true) return;
     this.giveUp(error);
   }
 
@@ -54,11 +54,11 @@ export class Failures {
     this.#report(error, 'retried', record);
   }
 
-  /** No further try. @throws {RecordFailedError} if the policy is to fail */
+  /** No further try. @throws {RecordFailedError} if the policy is to fail, or no policy is meant for such an error */
   giveUp(error: unknown): void {
     const record = this.#record;
     const policy = this.#final;
-    if (policy === 'fail') throw new RecordFailedError(this.node, record, error);
+    if (policy === 'fail' || isOfState(error)) throw new RecordFailedError(this.node, record, error);
     if (policy === 'skip') {
       this.#counts.skippedRecords++;
       this.#report(error, 'skipped');
@@ -95,6 +95,8 @@ export class Failures {
 }
 
 interface Waiting {
+  /** What it goes into: a node may have several inputs. */
+  readonly input: Receiver;
   readonly key: unknown;
   readonly value: unknown;
   readonly oldValue: unknown;
@@ -103,29 +105,22 @@ interface Waiting {
 }
 
 /**
- * A node with a retry policy. A record that failed waits for its next try, and what comes after it waits behind it, so order
- * is kept; the rest of the task stands still meanwhile (`canProcess`).
+ * The inputs of a node with a retry policy. A record that failed waits for its next try, and what comes after it, by whatever
+ * input, waits behind it, so order is kept; the rest of the task stands still meanwhile (`canProcess`).
  */
-export class Retrying implements Receiver {
-  readonly #node: Receiver;
+export class Retrying {
   readonly #failures: Failures;
   readonly #policy: RetryPolicy;
   readonly #record: CurrentRecord;
   readonly #environment: TaskEnvironment;
   readonly #queue: Waiting[] = [];
   #attempt = 0;
-  #isTrying = false;
+  /** What is being tried. */
+  #trying: Receiver | null = null;
   #isDue = true;
   #cancel: (() => void) | undefined;
 
-  constructor(
-    node: Receiver,
-    failures: Failures,
-    policy: RetryPolicy,
-    record: CurrentRecord,
-    environment: TaskEnvironment,
-  ) {
-    this.#node = node;
+  constructor(failures: Failures, policy: RetryPolicy, record: CurrentRecord, environment: TaskEnvironment) {
     this.#failures = failures;
     this.#policy = policy;
     this.#record = record;
@@ -137,24 +132,34 @@ export class Retrying implements Receiver {
     return this.#queue.length > 0;
   }
 
-  receive(key: unknown, value: unknown, oldValue: unknown): void {
+  /** What is passed to the input instead. */
+  around(input: Receiver): Receiver {
+    return { receive: (key, value, oldValue) => this.#receive(input, key, value, oldValue) };
+  }
+
+  #receive(input: Receiver, key: unknown, value: unknown, oldValue: unknown): void {
     if (this.#queue.length > 0) {
-      this.#queue.push({ key, value, oldValue, record: this.#record.snapshot(), attempt: 0 });
+      this.#queue.push({ input, key, value, oldValue, record: this.#record.snapshot(), attempt: 0 });
       return;
     }
-    this.#attempt = 0;
-    this.#isTrying = true;
-    this.#node.receive(key, value, oldValue);
-    this.#isTrying = false;
+    this.#try(input, 0, key, value, oldValue);
+  }
+
+  #try(input: Receiver, attempt: number, key: unknown, value: unknown, oldValue: unknown): void {
+    this.#attempt = attempt;
+    this.#trying = input;
+    input.receive(key, value, oldValue);
+    this.#trying = null;
   }
 
   /** Whether there is another try. */
   tryLater(error: unknown, key: unknown, value: unknown, oldValue: unknown): boolean {
     const { retries, backoffMs = 100, maxBackoffMs = 10_000, when } = this.#policy;
-    if (!this.#isTrying || this.#attempt >= retries || when?.(error) === false) return false;
+    const input = this.#trying;
+    if (input === null || this.#attempt >= retries || when?.(error) === false) return false;
     this.#failures.retried(error);
     const record = this.#record.snapshot();
-    this.#queue.unshift({ key, value, oldValue, record, attempt: this.#attempt + 1 });
+    this.#queue.unshift({ input, key, value, oldValue, record, attempt: this.#attempt + 1 });
     this.#isDue = false;
     this.#cancel = this.#environment.clock.after(Math.min(backoffMs * 2 ** this.#attempt, maxBackoffMs), () => {
       this.#isDue = true;
@@ -166,12 +171,9 @@ export class Retrying implements Receiver {
   /** Does what is due. */
   resume(): void {
     while (this.#isDue && this.#queue.length > 0) {
-      const { key, value, oldValue, record, attempt } = this.#queue.shift()!;
+      const { input, key, value, oldValue, record, attempt } = this.#queue.shift()!;
       this.#record.restore(record);
-      this.#attempt = attempt;
-      this.#isTrying = true;
-      this.#node.receive(key, value, oldValue);
-      this.#isTrying = false;
+      this.#try(input, attempt, key, value, oldValue);
     }
   }
 

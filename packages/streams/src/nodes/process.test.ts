@@ -1,6 +1,6 @@
 import { json, string, topic } from '@millrace/serde';
 import { expect, it } from 'vitest';
-import { StreamsBuilder } from '../index.ts';
+import { StreamsBuilder, type ErrorPolicy } from '../index.ts';
 import { TestDriver } from '../testing/index.ts';
 
 const input = topic('input', { key: string, value: json<string>() });
@@ -188,3 +188,27 @@ it('setting a timer that nothing would hear is an error', () => {
   using driver = new TestDriver(builder.build());
   expect(() => driver.pipeInput(input, at(0, 'a'))).toThrow(/has no onTimer/);
 });
+
+it.each<ErrorPolicy>(['skip', { deadLetter: 'dead' }, { retries: 1 }])(
+  'state that cannot be read stops the task by the policy %j too: no record is to blame',
+  (onError) => {
+    const builder = new StreamsBuilder('corrupt', { onError });
+    const store = builder.keyValueStore({ name: 'words', key: string, value: json<string>() });
+    builder.stream(input).process({
+      name: 'reads',
+      stores: { store },
+      onRecord: (_word, key, { stores }) => void stores.store.get(key),
+    });
+    using driver = new TestDriver(builder.build());
+    driver.pipeInput(topic('corrupt-words-changelog', { key: string, value: string }), { key: 'k', value: '{' });
+    driver.restart();
+    expect(() => driver.pipeInput(input, at(0, 'a'))).toThrow(
+      expect.objectContaining({
+        code: 'RECORD_FAILED',
+        message: expect.not.stringContaining('onError') as string,
+        cause: expect.objectContaining({ code: 'STORE_CORRUPT' }) as Error,
+      }) as Error,
+    );
+    expect(driver.readFailures()).toEqual([]);
+  },
+);

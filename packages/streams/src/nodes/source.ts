@@ -1,10 +1,10 @@
 import { decode, type RecordHeaders, type SerdeContext } from '@millrace/serde';
+import { checkedTime } from '../event-time.ts';
 import type { SourceNode } from '../plan/plan.ts';
 import type { InputRecord } from '../task/ports.ts';
 import type { CurrentRecord } from '../task/record-context.ts';
 import type { Failures } from './failures.ts';
 import { fanOut, type Receiver } from './receiver.ts';
-import { checkedTime } from './stateless.ts';
 
 /** Decodes records of a topic and passes them on. */
 export class SourceReader {

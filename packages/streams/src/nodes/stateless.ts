@@ -1,5 +1,6 @@
 import { headerEntries, type HeadersInit } from '@millrace/serde';
 import { PromiseValueError } from '../errors.ts';
+import { checkedTime } from '../event-time.ts';
 import type { KeyedValue } from '../dsl/kstream.ts';
 import type { UserFunction } from '../plan/plan.ts';
 import type { CurrentRecord } from '../task/record-context.ts';
@@ -152,12 +153,6 @@ export class WithTimestampNode implements Receiver {
     this.#next.receive(key, value, undefined);
     record.timestampMs = before;
   }
-}
-
-/** @throws {RangeError} what cannot be an event time */
-export function checkedTime(timestampMs: number): number {
-  if (Number.isSafeInteger(timestampMs) && timestampMs >= 0) return timestampMs;
-  throw new RangeError(`The event time is ${String(timestampMs)}: give whole milliseconds since 1970, at least 0.`);
 }
 
 export class WithHeadersNode implements Receiver {

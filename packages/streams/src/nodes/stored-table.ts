@@ -47,24 +47,26 @@ export class StoredTable implements TableGetter {
   }
 
   get(key: unknown): unknown {
-    return this.view(this.#find(key)?.value);
+    const entry = this.#peek(key);
+    return entry === undefined || this.store.isExpired(entry) ? undefined : this.view(entry.value);
   }
 
   getPassedOn(key: unknown): unknown {
-    const entry = this.#find(key);
+    const entry = this.#peek(key);
     const pending = entry ?? this.#pendingDeletion(key);
     if (pending?.isPending === true) return pending.passedOn;
     return this.view(entry?.value);
   }
 
   timestampOf(key: unknown): number {
-    return this.#find(key)?.timestampMs ?? -1;
+    return this.#peek(key)?.timestampMs ?? -1;
   }
 
-  #find(key: unknown): Entry | undefined {
-    if (this.#windowMs === 0) return this.store.find(0, key);
+  /** Deletes nothing: what has reached its age goes on in its turn, not in the midst of the change that looks it up. */
+  #peek(key: unknown): Entry | undefined {
+    if (this.#windowMs === 0) return this.store.peek(0, key);
     const { key: inner, window } = key as Windowed<unknown>;
-    return this.store.find(window.startMs, inner);
+    return this.store.peek(window.startMs, inner);
   }
 
   #pendingDeletion(key: unknown): Entry | undefined {
@@ -107,10 +109,14 @@ export class StoredTable implements TableGetter {
     entry.headers = record.headerEntries;
   }
 
-  /** At the commit: passes on the last change of each key, in the order in which they were first changed. */
-  passOnPending(): void {
+  /**
+   * At the commit: passes on the last change of each key, in the order in which they were first changed.
+   * @param goesOn asked before each; false: the rest waits for the next call
+   */
+  passOnPending(goesOn: () => boolean): void {
     const record = this.#record;
-    for (let i = 0; i < this.#pending.length; i++) {
+    let i = 0;
+    for (; i < this.#pending.length && goesOn(); i++) {
       const entry = this.#pending[i]!;
       const { passedOn } = entry;
       entry.isPending = false;
@@ -126,7 +132,7 @@ export class StoredTable implements TableGetter {
       record.valueBytes = null;
       this.#passOn(entry, this.view(entry.value), passedOn);
     }
-    this.#pending.length = 0;
+    this.#pending.splice(0, i);
   }
 
   #passOn(entry: Entry, newValue: unknown, oldValue: unknown): void {

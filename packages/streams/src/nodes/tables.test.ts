@@ -267,6 +267,8 @@ describe('a table', () => {
     const raw = topic('strict', { key: string, value: nullable(string) });
     driver.pipeInput(strict, { key: 'a', value: 50 }, { key: 'b', value: 60 }, { key: 'c', value: 70 });
     driver.pipeInput(raw, { key: 'c', value: null }, { key: 'a', value: 'not a number' });
+    // No event times: 2 ** 53 is the first that is not exact.
+    for (const value of ['-1', '1.5', '1e999', '9007199254740992']) driver.pipeInput(raw, { key: 'a', value });
     const before = [...driver.store(table).all()];
     driver.restart();
     expect([before, [...driver.store(table).all()]]).toEqual([

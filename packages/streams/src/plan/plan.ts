@@ -152,8 +152,6 @@ export interface ToNode extends NodeBase {
   readonly kind: 'to';
   readonly topic: TopicSink<any, any> | UserFunction<TopicSink<any, any>>;
   readonly partitioner: PartitionerFunction | undefined;
-  /** The input is a table: deletions are written as tombstones. */
-  readonly isTable: boolean;
 }
 export type PartitionerFunction = (
   value: any,

@@ -72,7 +72,7 @@ describe('a commit', () => {
       };
       const runner = {
         hasStaged: false,
-        task: { isDrained: true, flush: () => {}, streamTimeMs: 0 },
+        task: { isDrained: true, passOn: () => {}, flush: () => {}, streamTimeMs: 0 },
         sinks: { flush: async () => {} },
         inputs: [input],
         stores: [store],
@@ -97,4 +97,40 @@ describe('a commit', () => {
       expect([committed, input.committedOffset, told, runner.hasProcessed]).toEqual([[7], 7, [7, 7], false]);
     },
   );
+
+  it('awaits the calls that only what goes on at the commit makes, before anything of it is committed', async () => {
+    const events: string[] = [];
+    const rounds = [false, true]; // what goes on first makes a call, and its answer makes none
+    const task = {
+      isDrained: true,
+      streamTimeMs: 0,
+      drain: async (): Promise<void> => {
+        events.push('drain');
+        task.isDrained = true;
+      },
+      passOn: (): void => {
+        events.push('passOn');
+        task.isDrained = rounds.shift()!;
+      },
+      flush: () => void events.push('flush'),
+    };
+    const runner = {
+      hasStaged: false,
+      processStaged: () => 0,
+      task,
+      sinks: { flush: async () => void events.push('sinks') },
+      inputs: [],
+      stores: [],
+    } as unknown as TaskRunner;
+    const producer = { commit: async () => void events.push('commit'), begin: () => {} };
+    await commitTasks([runner], [], {
+      path: { guarantee: 'exactly_once_v2', producer } as unknown as CommitPath,
+      consumer: { groupMetadata: { generationId: 1 } } as unknown as BytesConsumer,
+      output: { settled: async () => {}, takeRecordCount: () => 0 } as unknown as RecordOutput,
+      planHash: 'plan',
+      nowMs: () => 0,
+      throwIfFailed: () => {},
+    });
+    expect(events).toEqual(['passOn', 'drain', 'passOn', 'flush', 'sinks', 'commit']);
+  });
 });

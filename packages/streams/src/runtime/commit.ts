@@ -33,8 +33,8 @@ export interface CommitSurroundings {
  * Commits what tasks have processed since the last time (`runners`: those with something to commit), and the first positions and barriers of those that are being opened:
  * one transaction for all, since one producer serves all tasks of an instance (KIP-447).
  *
- * The order is what makes it exact. Calls to the outside are drained, so that nothing is in flight; then caches let their last
- * changes go on; sinks are flushed before the offsets that say so; outputs, changelogs and offsets become visible together, or
+ * The order is what makes it exact. Calls to the outside are drained and caches let their last changes go on, until nothing is in
+ * flight; sinks are flushed before the offsets that say so; outputs, changelogs and offsets become visible together, or
  * not at all; only then do stores' backends get the batch, so no backend is ever ahead of its changelog. Whatever throws on the
  * way leaves a transaction to be aborted, and tasks to be opened again from the last commit.
  *
@@ -102,12 +102,16 @@ function groupOf({ consumer, throwIfFailed }: CommitSurroundings): GroupMetadata
   return group;
 }
 
-/** No call to the outside in flight, no retry waiting, nothing staged. */
+/** No call to the outside in flight, no retry waiting, nothing staged, also of what goes on at the commit only. */
 async function drain(runner: TaskRunner): Promise<void> {
-  while (runner.hasStaged || !runner.task.isDrained) {
-    await runner.task.drain();
-    runner.processStaged();
-  }
+  const { task } = runner;
+  do {
+    while (runner.hasStaged || !task.isDrained) {
+      await task.drain();
+      runner.processStaged();
+    }
+    task.passOn();
+  } while (!task.isDrained);
 }
 
 function writeBarriers(task: OpeningTask, output: RecordOutput, planHash: string, nowMs: number): void {

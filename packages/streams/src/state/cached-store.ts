@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { recordHeaders, type Serde, type SerdeContext } from '@millrace/serde';
 import { KeyNotDeclaredError, StoreCorruptError } from '../errors.ts';
+import { checkedTime } from '../event-time.ts';
 import { Heap } from '../heap.ts';
 import { topicNameOf, type PlanStore } from '../plan/plan.ts';
 import type { RecordCollector } from '../task/ports.ts';
@@ -110,13 +111,25 @@ export class CachedStore implements StateStore {
     return this.find(startMs, key)?.value;
   }
 
-  /** The entry of a key that has a value; undefined: it has none. */
+  /** The entry of a key that has a value; undefined: it has none. What has reached its age is deleted. */
   find(startMs: number, key: unknown): Entry | undefined {
+    const entry = this.peek(startMs, key);
+    if (entry !== undefined && this.isExpired(entry)) this.onExpired(entry);
+    return entry?.value === undefined ? undefined : entry;
+  }
+
+  /** The same, with what has reached its age: it stays until a write or the commit deletes it. */
+  peek(startMs: number, key: unknown): Entry | undefined {
     const entry = this.#lookUp(startMs, key);
     if (entry === undefined) return undefined;
     if (entry.valueBytes !== null) this.#decode(entry);
-    if (this.#ages !== null && this.#isExpired(entry)) this.onExpired(entry);
     return entry.value === undefined ? undefined : entry;
+  }
+
+  /** Whether `ttlMs` takes the entry away by now. */
+  isExpired(entry: Entry): boolean {
+    const { ttlMs } = this.plan;
+    return ttlMs !== undefined && entry.value !== undefined && entry.timestampMs + ttlMs <= this.streamTimeMs;
   }
 
   /** The entry of a key whose deletion waits for the commit. */
@@ -158,7 +171,7 @@ export class CachedStore implements StateStore {
     const entries: Entry[] = [];
     for (const entry of this.#segments.get(startMs)?.values() ?? []) {
       if (entry.valueBytes !== null) this.#decode(entry);
-      if (entry.value !== undefined && !(this.#ages !== null && this.#isExpired(entry))) entries.push(entry);
+      if (entry.value !== undefined && !this.isExpired(entry)) entries.push(entry);
     }
     return entries.sort((a, b) => Buffer.compare(this.keyBytesOf(a), this.keyBytesOf(b)));
   }
@@ -201,7 +214,7 @@ export class CachedStore implements StateStore {
         const { entry } = oldest;
         entry.isAging = false;
         if (entry.value === undefined && entry.valueBytes === null) continue;
-        if (this.#isExpired(entry)) this.onExpired(entry);
+        if (this.isExpired(entry)) this.onExpired(entry);
         else this.#age(entry); // written since
       }
     }
@@ -427,7 +440,7 @@ export class CachedStore implements StateStore {
       key = this.#decodeKey(keyBytes);
       decoded = value === null ? undefined : (this.plan.value as Serde<unknown>).deserialize(value, this.#valueContext);
       if (this.#timestampOf !== undefined) timestampMs = this.#timestampOf(decoded ?? null, key, recordMs);
-      if (!(timestampMs >= 0)) return; // no event time either
+      checkedTime(timestampMs);
     } catch {
       return; // invalid: it passed by `onInvalid` then, or the commit would not be behind it
     }
@@ -482,10 +495,6 @@ export class CachedStore implements StateStore {
   #measure(key: Uint8Array, value: Uint8Array | null): void {
     this.#measuredBytes += key.length + (value?.length ?? 0);
     this.#measuredCount++;
-  }
-
-  #isExpired(entry: Entry): boolean {
-    return entry.value !== undefined && entry.timestampMs + this.plan.ttlMs! <= this.streamTimeMs;
   }
 
   #age(entry: Entry): void {

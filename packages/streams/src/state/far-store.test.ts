@@ -236,14 +236,16 @@ describe('a far store', () => {
     await life.commit();
     expect(life.sent.map(({ value }) => value)).toEqual(['nobody', 'Ada']);
 
-    const other = new StreamsBuilder('far');
-    const store = other.keyValueStore({ name: 'names', key: string, value: json<string>() });
-    other
-      .stream(input)
-      .process({ name: 'blind', stores: { store }, onRecord: (_v, _k, { stores }) => void stores.store.get('else') });
-    const blind = new Life(other.build());
-    await blind.begin();
-    await expect(blind.batch(['a', 1, 0])).rejects.toMatchObject({ cause: { code: 'KEY_NOT_DECLARED' } });
+    for (const onError of ['fail', 'skip', { deadLetter: 'dead' }, { retries: 1 }] as const) {
+      const other = new StreamsBuilder('far', { onError });
+      const store = other.keyValueStore({ name: 'names', key: string, value: json<string>() });
+      other
+        .stream(input)
+        .process({ name: 'blind', stores: { store }, onRecord: (_v, _k, { stores }) => void stores.store.get('else') });
+      const blind = new Life(other.build());
+      await blind.begin();
+      await expect(blind.batch(['a', 1, 0])).rejects.toMatchObject({ cause: { code: 'KEY_NOT_DECLARED' } });
+    }
   });
 
   it('closes windows whose entries it has not in memory', async () => {

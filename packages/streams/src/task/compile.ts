@@ -157,15 +157,19 @@ export class CompiledTask {
       node.id,
       retry === undefined || node.kind === 'mapAsync' || node.kind === 'source'
         ? receivers
-        : receivers.map((receiver) => this.#withRetry(receiver, failures, retry)),
+        : this.#withRetry(receivers, failures, retry),
     );
   }
 
-  #withRetry(receiver: Receiver, failures: Failures, retry: NonNullable<Failures['retry']>): Receiver {
-    if (failures.retrying !== undefined || receiver instanceof Output) return receiver;
-    const retrying = new Retrying(receiver, failures, retry, this.record, this.#environment);
+  #withRetry(
+    receivers: readonly Receiver[],
+    failures: Failures,
+    retry: NonNullable<Failures['retry']>,
+  ): readonly Receiver[] {
+    if (receivers.every((receiver) => receiver instanceof Output)) return receivers; // nothing in them can fail
+    const retrying = new Retrying(failures, retry, this.record, this.#environment);
     this.retrying.push(retrying);
-    return retrying;
+    return receivers.map((receiver) => retrying.around(receiver));
   }
 
   #receiversOf(node: PlanNode, failures: Failures, partition: number): readonly Receiver[] {

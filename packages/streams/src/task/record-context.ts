@@ -19,8 +19,6 @@ export class CurrentRecord implements RecordContext {
   /** Time of the source record, whatever nodes have made of it. */
   sourceTimestampMs = -1;
   sourceHeaders: readonly HeaderEntry[] = [];
-  /** Results that went to sinks: what tells several results of one record apart. */
-  ordinal = 0;
   #headers: RecordHeaders | null = null;
   #headersOf: readonly HeaderEntry[] | null = null;
 
@@ -42,7 +40,6 @@ export class CurrentRecord implements RecordContext {
     this.valueBytes = record.value;
     this.sourceTimestampMs = record.timestampMs;
     this.sourceHeaders = record.headers;
-    this.ordinal = 0;
   }
 
   /** What outlives the call: a copy of all of it. */
@@ -57,7 +54,6 @@ export class CurrentRecord implements RecordContext {
       valueBytes: copyOf(this.valueBytes),
       sourceTimestampMs: this.sourceTimestampMs,
       sourceHeaders: this.sourceHeaders,
-      ordinal: this.ordinal,
     };
   }
 
@@ -77,7 +73,6 @@ export interface RecordSnapshot {
   readonly valueBytes: Uint8Array | null;
   readonly sourceTimestampMs: number;
   readonly sourceHeaders: readonly HeaderEntry[];
-  readonly ordinal: number;
 }
 
 function copyOf(bytes: Uint8Array | null): Uint8Array | null {

@@ -3,7 +3,7 @@ import type { StateStore } from '../state/state-store.ts';
 
 /**
  * A sub-topology on one partition number, as the runtime drives it. All but `drain` and `prefetch` is synchronous. The order of a
- * commit: `drain`, then `flush`, then sinks, producer, offsets, the stores' backends.
+ * commit: `drain` and `passOn` until nothing is left to drain, then `flush`, then sinks, producer, offsets, the stores' backends.
  *
  * Whatever throws ends the task: close it, and open a new one from the last commit.
  */
@@ -57,7 +57,9 @@ export interface StreamTask {
   readonly isDrained: boolean;
   /** Resolves when none is left, having resumed as answers came. Rejects with the failure that ends the task. */
   drain(): Promise<void>;
-  /** Lets what waits for the commit go on, and appends every dirty entry to its changelog. Only when drained. */
+  /** Lets what waits for the commit go on. Calls and retries may come of it: `drain`, and call it again. */
+  passOn(): void;
+  /** Appends every dirty entry to its changelog. Only when drained, and when `passOn` has left nothing to drain. */
   flush(): void;
   /** Whether anything was processed since the last flush. */
   readonly isDirty: boolean;

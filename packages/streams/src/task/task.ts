@@ -175,13 +175,24 @@ export class Task implements StreamTask {
     this.#wake = null;
   }
 
+  passOn(): void {
+    const { tables, retrying } = this.#compiled;
+    // While a change waits for its next try, the others wait too: it is to meet the rows of its time.
+    const goesOn = (): boolean => retrying.every((node) => !node.isWaiting);
+    for (const { table } of tables) table.passOnPending(goesOn);
+    // Only now are closed windows forgotten: what passed on has met them in joins.
+    for (const { table } of tables) {
+      if (!goesOn()) return;
+      table.store.expire();
+      table.passOnPending(goesOn);
+    }
+  }
+
   flush(): void {
     assert(this.isDrained, 'a commit drains first');
+    this.passOn();
+    assert(this.isDrained, 'what has gone on at the commit is drained too');
     this.#checkPipes();
-    for (const { table } of this.#compiled.tables) {
-      table.store.expire();
-      table.passOnPending();
-    }
     for (const store of this.#stores) store.flush();
     this.isDirty = false;
   }

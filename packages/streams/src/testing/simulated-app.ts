@@ -62,6 +62,8 @@ export class SimulatedApp {
   #transaction: PendingRecord[] = [];
   #crashBefore: CommitStep | undefined;
   #progress: (() => void) | null = null;
+  /** Calls and retries came of what went on at a commit: it goes on when they are done. */
+  isCommitting = false;
 
   constructor(
     plan: Plan,
@@ -118,9 +120,15 @@ export class SimulatedApp {
     return hasProcessed;
   }
 
-  /** @throws {SimulatedCrashError} where `crashBefore` has put it: the app is dead then */
+  /**
+   * Where what goes on at the commit makes calls, it is to be called again when they are answered.
+   * @throws {SimulatedCrashError} where `crashBefore` has put it: the app is dead then
+   */
   commit(): void {
     this.#step('drain');
+    for (const { task } of this.#tasks) task.passOn();
+    this.isCommitting = !this.isDrained;
+    if (this.isCommitting) return;
     for (const { task } of this.#tasks) task.flush();
     this.#step('flushSinks');
     for (const { task, inputs } of this.#tasks) {

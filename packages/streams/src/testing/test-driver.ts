@@ -186,7 +186,10 @@ export class TestDriver {
     });
   }
 
-  /** Commits, and processes and commits what that brings to internal topics, until nothing is left. */
+  /**
+   * Commits, and processes and commits what that brings to internal topics, until nothing is left. Where a table's changes go on
+   * to `mapAsync`, or to a retry, the commit is done after `await driver.settled()`.
+   */
   commit(): void {
     this.#alive(() => {
       if (!this.#app.isDrained) {
@@ -244,10 +247,11 @@ export class TestDriver {
   #run(): void {
     do {
       this.#app.processAll();
-      if (!this.#autoCommit || !this.#app.isDrained || !this.#app.tasks.some(({ isDirty }) => isDirty)) return;
+      const commits = this.#autoCommit || this.#app.isCommitting;
+      if (!commits || !this.#app.isDrained || !this.#app.tasks.some(({ isDirty }) => isDirty)) return;
       this.#app.commit();
     } while (this.#app.processAll());
-    if (this.#app.tasks.some(({ isDirty }) => isDirty)) this.#commitAll();
+    if (this.#app.isDrained && this.#app.tasks.some(({ isDirty }) => isDirty)) this.#commitAll();
   }
 
   #commitAll(): void {
