@@ -37,6 +37,7 @@ import { Session } from './session.ts';
 import type { CreateTask, SessionEvents, SessionState } from './session-options.ts';
 import type { TaskRunner } from './task-runner.ts';
 import { globalView, keyValueView, windowView, type ViewSurroundings } from './table-views.ts';
+import { within } from './within.ts';
 
 /** How long an app tries to go on, while nothing does, before it gives up: Kafka Streams' `task.timeout.ms`. */
 const taskTimeoutMs = 300_000;
@@ -295,18 +296,10 @@ export class AppRunner {
       this.#globalTables.close(reason),
       ...[...backends].map((backend) => (isStateStoreBackend(backend) ? backend.close() : undefined)),
     ]);
-    await this.#within(backendGraceMs, closings); // a server that is away must not keep the app from ending
+    await within(this.#clock, backendGraceMs, closings); // a server that is away must not keep the app from ending
     // What it made is closed already, or did not close in time.
-    await this.#within(clientGraceMs, this.#cluster?.close());
+    if (this.#cluster !== undefined) await within(this.#clock, clientGraceMs, this.#cluster.close());
     this.#releaseSlot();
-  }
-
-  /** Waits for this, however it ends, and no longer than so. */
-  async #within(limitMs: number, work: Promise<unknown> | undefined): Promise<void> {
-    let cancel: (() => void) | undefined;
-    const late = new Promise<void>((resolve) => (cancel = this.#clock.after(limitMs, resolve)));
-    await Promise.race([Promise.allSettled([work]), late]);
-    cancel?.(); // or the timer would keep the process
   }
 
   // ── Parts ──

@@ -34,6 +34,18 @@ export class PartitionsLostError extends MillraceError {
   }
 }
 
+/** The last commit before partitions go to others takes longer than these wait. */
+export class HandOverTimeoutError extends MillraceError {
+  readonly code = 'HAND_OVER_TIMEOUT';
+  constructor(applicationId: string, limitMs: number) {
+    super(
+      `The group '${applicationId}' has waited ${limitMs} ms for partitions that this instance is to give up. They go to others as ` +
+        'of the last commit. Look what its commits wait for: a sink, calls to the outside, the server of its stores.',
+      { context: { limitMs }, retriable: true },
+    );
+  }
+}
+
 /** What waits for a task that is given up rejects with it. */
 export class TaskMovedError extends MillraceError {
   readonly code = 'TASK_MOVED';

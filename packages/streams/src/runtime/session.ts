@@ -11,7 +11,7 @@ import type { OpenStore } from './open-store.ts';
 import { RecordOutput } from './record-output.ts';
 import { RepartitionPurge } from './repartition-purge.ts';
 import { bringUpToDate, type RestoreSurroundings } from './restore.ts';
-import { PartitionsLostError, TaskMovedError } from './session-end.ts';
+import { HandOverTimeoutError, PartitionsLostError, TaskMovedError } from './session-end.ts';
 import type { SessionOptions } from './session-options.ts';
 import type { TaskRunner } from './task-runner.ts';
 import { TaskSet } from './task-set.ts';
@@ -22,6 +22,14 @@ const sliceMs = 10;
 const maxStretchedIntervalMs = 1_000;
 /** Heartbeats tell of rebalances: a third of Kafka's default, so that a new instance has its share a second or two after its start. */
 const heartbeatIntervalMs = 1_000;
+/** How long the group waits for a member that gives partitions up: then it throws it out. */
+const rebalanceTimeoutMs = 60_000;
+/** Giving up takes a commit, for which sinks and backends are waited for. In time to leave the group in good order. */
+const handOverMs = 50_000;
+/** How long a session that has failed waits for what its loop does: nothing of it will be committed. */
+const failureGraceMs = 10_000;
+/** How often backends are asked whether their copies are still there: others read them while there is nothing to do. */
+const checkIntervalMs = 1_000;
 /** How long an aborted session waits for its consumer to leave and its transaction to be aborted. */
 const abortGraceMs = 1_000;
 
@@ -54,12 +62,14 @@ export class Session {
   #failure: unknown;
   #lastCommitMs = 0;
   #lastCommitDurationMs = 0;
+  #lastCheckMs = 0;
   #firstRunner = 0;
   #sampledMs: number[] = [];
   #isCommitting = false;
   readonly #reads = new CommittedReads();
   #isAborted = false;
   #abort: (reason: unknown) => void = () => {};
+  #cancelGrace: (() => void) | undefined;
   readonly #aborted = new Promise<never>((_, reject) => (this.#abort = reject));
 
   constructor(options: SessionOptions, isPaused: boolean) {
@@ -78,6 +88,7 @@ export class Session {
       groupInstanceId: options.groupInstanceId,
       leaveOnClose: options.leaveOnClose,
       sessionTimeoutMs: options.sessionTimeoutMs,
+      rebalanceTimeoutMs,
       heartbeatIntervalMs: Math.min(heartbeatIntervalMs, (options.sessionTimeoutMs ?? Infinity) / 3),
       onPartitionsAssigned: (partitions) => {
         this.#hasJoined = true;
@@ -122,12 +133,13 @@ export class Session {
     try {
       await Promise.race([this.#live(), this.#aborted]);
     } catch (error) {
-      this.#failure ??= error;
+      this.#fail(error);
       if (isMillraceError(error, 'PRODUCER_FENCED')) await this.#askGroup();
     }
     // Aborted, be it while it closes: what has not closed by then is closed with the client's connections.
     const late = this.#aborted.catch(() => delay(this.#options.clock, abortGraceMs));
     await Promise.race([this.#close(), late]);
+    this.#cancelGrace?.();
     if (this.#failure !== undefined) throw this.#failure;
   }
 
@@ -196,6 +208,7 @@ export class Session {
       if (recordCount > 0 || this.#doorbell.hasRung) await this.#doorbell.turn();
       else {
         if (this.#hasJoined && this.#isIdle()) this.#options.events.progressed();
+        this.#checkBackends();
         const { waitMs, wallWaitMs } = this.#nextDue();
         await this.#doorbell.wait(waitMs, wallWaitMs);
       }
@@ -349,11 +362,35 @@ export class Session {
     }
   }
 
+  /** While there is nothing to do: with records, reads and commits say it. */
+  #checkBackends(): void {
+    const nowMs = this.#options.clock.monotonic();
+    if (this.#isPaused || nowMs - this.#lastCheckMs < checkIntervalMs) return;
+    this.#lastCheckMs = nowMs;
+    for (const open of this.#farStores()) {
+      void open.check().then(() => {
+        if (open.isStale) this.#doorbell.ring();
+      });
+    }
+  }
+
+  *#farStores(): Iterable<OpenStore> {
+    for (const { stores } of this.tasks.runners.values()) {
+      for (const open of stores) if (open.backend?.isSynchronous === false) yield open;
+    }
+  }
+
   // ── The group ──
 
   #revoked(partitions: readonly TopicPartitionId[]): Promise<void> {
     if (this.#closing.signal.aborted || this.#failure !== undefined) return Promise.resolve();
-    return new Promise((done) => {
+    const { clock, applicationId } = this.#options;
+    const cancel = clock.after(handOverMs, () => this.abort(new HandOverTimeoutError(applicationId, handOverMs)));
+    return new Promise((resolve) => {
+      const done = (): void => {
+        cancel();
+        resolve();
+      };
       this.#revocations.push({ partitions, done });
       this.#doorbell.ring();
     });
@@ -386,6 +423,7 @@ export class Session {
 
   #fail(error: unknown): void {
     this.#failure ??= error;
+    this.#cancelGrace ??= this.#options.clock.after(failureGraceMs, () => this.#abort(error));
     this.tasks.abort(error);
     this.#doorbell.ring();
   }
@@ -397,6 +435,9 @@ export class Session {
     let wallWaitMs = Infinity;
     if (this.#isDirty()) waitMs = this.#lastCommitMs + this.#commitDelayMs - nowMs;
     if (this.#isPaused) return { waitMs, wallWaitMs };
+    if (!this.#farStores()[Symbol.iterator]().next().done) {
+      waitMs = Math.min(waitMs, this.#lastCheckMs + checkIntervalMs - nowMs);
+    }
     for (const runner of this.tasks.runners.values()) {
       const { nextWallTimerMs, idleCloseMs, canProcess } = runner.task;
       if (runner.idleDeadlineMs !== undefined) waitMs = Math.min(waitMs, runner.idleDeadlineMs - nowMs);

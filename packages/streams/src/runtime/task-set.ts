@@ -19,6 +19,10 @@ import type { Correction, RestoreSurroundings } from './restore.ts';
 import type { SessionOptions } from './session-options.ts';
 import { TaskRunner, type TaskInput, type TaskSurroundings } from './task-runner.ts';
 import { TaskSinks, type SinkSurroundings } from './task-sinks.ts';
+import { within } from './within.ts';
+
+/** How long a store has to close. */
+const closeGraceMs = 5_000;
 
 /** From the assignment of its partitions to the moment it runs. */
 interface Opening {
@@ -252,7 +256,16 @@ export class TaskSet {
       this.#around.options.events.taskClosed(task);
     }
     await (runner?.sinks ?? opening?.filled?.sinks)?.close();
-    await Promise.allSettled((stores ?? []).map((store) => store.close()));
+    await Promise.all((stores ?? []).map((store) => this.#closeStore(store)));
+  }
+
+  /** A commit that its backend has not answered is in the changelog: the next owner need not wait for it. */
+  async #closeStore(open: OpenStore): Promise<void> {
+    const { clock, events } = this.#around.options;
+    if (await within(clock, closeGraceMs, open.close())) return;
+    const { name } = open.store.plan;
+    const message = `The backend of the store '${name}' does not answer: its last commit is not waited for any more.`;
+    events.warn({ store: name, partition: open.partition }, message);
   }
 
   #createTask(id: TaskId): StreamTask {
