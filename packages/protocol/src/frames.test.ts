@@ -304,6 +304,36 @@ describe('what cannot be read', () => {
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(10_000_000);
   });
 
+  it('a count of elements is held against the least that one takes in the version', () => {
+    const topicsOf = (version: number, body: string) =>
+      decodeRequest(apis.addPartitionsToTxn, version, bytes(body), 0).v3AndBelowTopics;
+    const empty = { name: '', partitions: [] };
+    const head = '0000 0000000000000001 0000 00000002';
+    expect(topicsOf(0, `${head} 0000 00000000 0000 00000000`)).toEqual([empty, empty]);
+    expect(() => topicsOf(0, `${head} 0000 00000000 0000 000000`)).toThrow('claims 2 elements, but 11 bytes are left');
+    const flexible = '01 0000000000000001 0000 03';
+    expect(topicsOf(3, `${flexible} 01 01 00 01 01 00 00`)).toEqual([empty, empty]);
+    expect(() => topicsOf(3, `${flexible} 01 01 00 01 01`)).toThrow('claims 2 elements, but 5 bytes are left');
+  });
+
+  it('more elements than a request needs, however small they are', () => {
+    const request = (partitions: number): Buffer => {
+      const body = Buffer.alloc(12 + 4 + 2 + 4 + 4 * partitions);
+      body.writeInt32BE(1, 12);
+      body.writeInt32BE(partitions, 18);
+      return body;
+    };
+    const decode = (body: Buffer) => decodeRequest(apis.addPartitionsToTxn, 0, body, 0).v3AndBelowTopics[0]!.partitions;
+    expect(decode(request(999_999)).length).toBe(999_999);
+    expect(() => decode(request(1_000_000))).toThrow('has more than 1000000 elements');
+    // In many small lists as well: 500,001 topics of one partition.
+    const topic = bytes('0000 00000001 00000000');
+    const many = (count: number): Buffer =>
+      Buffer.concat([Buffer.alloc(12), bytes(count.toString(16).padStart(8, '0')), ...Array(count).fill(topic)]);
+    expect(() => decode(many(500_000))).not.toThrow();
+    expect(() => decode(many(500_001))).toThrow('has more than 1000000 elements');
+  });
+
   it('negative lengths other than −1, and −1 where the version has no null', () => {
     expect(read(1, 'ffffffff').topics).toBeNull();
     expect(() => read(1, 'fffffffe')).toThrow('topics before byte 4 has the negative length -2');

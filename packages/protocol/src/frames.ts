@@ -31,6 +31,11 @@ export type RequestInput<A extends ApiSchema> = Encodable<A['request']['fields']
 export type ResponseInput<A extends ApiSchema> = Encodable<A['response']['fields']>;
 
 const prefixBytes = 4;
+/**
+ * In all arrays of a request together. An element takes a byte or a few of the frame and up to a hundred of memory: without
+ * a limit, one Produce request of 100 MiB would take 3.4 GB. None that means something comes near it.
+ */
+const maxRequestElements = 1_000_000;
 /** ApiVersions is answered without tags in the header, always: the client may not know flexible headers yet (KIP-511). */
 const apiVersionsKey = 18;
 const apisByKey: ReadonlyMap<number, ApiSchema> = new Map(Object.values(apis).map((api) => [api.key, api]));
@@ -145,7 +150,8 @@ export function decodeRequestHeader(frame: Uint8Array): RequestHeader & { readon
 }
 
 /**
- * @throws `ProtocolError` for truncated, oversized, negative or lying lengths, and for bytes left over
+ * @throws `ProtocolError` for truncated, oversized, negative or lying lengths, for bytes left over, and for arrays of more than
+ * a million elements together
  * @throws `UnsupportedVersionError` where the API has no such version
  */
 export function decodeRequest<A extends ApiSchema>(
@@ -154,7 +160,7 @@ export function decodeRequest<A extends ApiSchema>(
   frame: Uint8Array,
   bodyPosition: number,
 ): RequestOf<A> {
-  return decodeBody(api.request, version, new Reader(frame, bodyPosition)) as RequestOf<A>;
+  return decodeBody(api.request, version, new Reader(frame, bodyPosition, maxRequestElements)) as RequestOf<A>;
 }
 
 /**

@@ -116,6 +116,7 @@ function arrayDecoder(element: Decoder, isNullable: boolean, { isFlexible }: Con
       if (count * elementBytes > reader.remaining) {
         throw reader.malformed(`claims ${count} elements, but ${reader.remaining} bytes are left`);
       }
+      reader.takeElements(count);
       const { field } = reader;
       // Not `new Array(count)`: an array with holes stays a slow one.
       const array: unknown[] = [];

@@ -20,8 +20,11 @@ export class Reader {
   position: number;
   end: number;
   readonly #start: number;
+  readonly #maxElements: number;
+  #elements = 0;
 
-  constructor(frame: Uint8Array, position = 0) {
+  constructor(frame: Uint8Array, position = 0, maxElements: number = Infinity) {
+    this.#maxElements = maxElements;
     const { buffer, byteOffset } = frame;
     if (buffer === sharedView.buffer) {
       this.#view = sharedView;
@@ -142,6 +145,12 @@ export class Reader {
   bytes(byteLength: number): Uint8Array {
     const at = this.take(byteLength);
     return new Uint8Array(this.#view.buffer, at, byteLength);
+  }
+
+  /** Before an array is made: of all arrays of a message together, no more than the limit. */
+  takeElements(count: number): void {
+    this.#elements += count;
+    if (this.#elements > this.#maxElements) throw this.malformed(`has more than ${this.#maxElements} elements`);
   }
 
   skip(byteLength: number): void {
