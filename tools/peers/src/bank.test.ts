@@ -10,10 +10,13 @@ import { SeededRandom } from '@millrace/platform/simulated';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { available } from './services/availability.ts';
+import { freePort } from './services/free-port.ts';
 import { startRedis, type RedisServer } from './services/redis.ts';
+import { ServiceProcess } from './services/service-process.ts';
 
 const accounts = ['a', 'b', 'c', 'd', 'e'];
 const fundsCents = 10_000;
+const cli = fileURLToPath(new URL('../../../packages/cli/bin/millrace.js', import.meta.url));
 const main = fileURLToPath(new URL('../../../apps/bank/dist/main.js', import.meta.url));
 
 /** The bank as it is while it runs; another after each restart. */
@@ -220,4 +223,49 @@ describe.runIf(available('redis'))('the bank, with its state in Redis', () => {
     // No restart waits for a session (45 s) or a transaction (60 s) of the process that was killed.
     expect(Math.max(...downMs)).toBeLessThan(20_000);
   });
+
+  it.each(['memory', 'Redis'])(
+    'keeps every cent, with its state in %s, when a broker of its own process is killed under it',
+    { timeout: 120_000 },
+    async (store) => {
+      const start = (port: number): Promise<ServiceProcess> =>
+        ServiceProcess.start({
+          command: process.execPath,
+          args: [cli, 'broker', '--data', dataDirectory, '--port', String(port)],
+          readyWhen: /listening on/,
+        });
+      const port = await freePort();
+      let broker = await start(port);
+      try {
+        const brokerAddress = `127.0.0.1:${port}`;
+        const service = await startService({
+          broker: brokerAddress,
+          dataDirectory,
+          brokerPort: 0,
+          store: store === 'memory' ? store : server.url,
+          httpPort: 0,
+        });
+        bank = { url: service.url, brokerAddress, end: async () => await service[Symbol.asyncDispose]() };
+        await fund();
+        const downMs: number[] = [];
+        const accepted = await transferAtRandom(3, 6, 20, async (count) => {
+          if (count !== 40 && count !== 80) return;
+          const killedAt = performance.now();
+          await broker.end('SIGKILL');
+          broker = await start(port);
+          // Until the bank says yes or no again.
+          expect(await post('/transfers', { from: 'nobody', to: 'a', cents: 1 }, `no-${count}`)).toMatchObject({
+            status: 404,
+          });
+          downMs.push(performance.now() - killedAt);
+        });
+        expect(accepted.length).toBeGreaterThan(20);
+        await expectMoneyKept(accepted);
+        expect(Math.max(...downMs)).toBeLessThan(20_000);
+        await bank.end();
+      } finally {
+        await broker.end('SIGKILL');
+      }
+    },
+  );
 });
