@@ -51,6 +51,42 @@ describe('RecordOutput', () => {
     },
   );
 
+  it('writes to partitions that a topic is given while it runs, from the next commit on', async () => {
+    const counts = new Map([
+      ['grows', 2],
+      ['goes', 2],
+    ]);
+    const sent: string[] = [];
+    const asked: string[] = [];
+    const producer = {
+      partitionCount: async (topic: string) => {
+        asked.push(topic);
+        if (!counts.has(topic)) throw new AnswerError('UNKNOWN_TOPIC_OR_PARTITION');
+        return counts.get(topic)!;
+      },
+      append: (topic: string, partition: number) => {
+        sent.push(`${topic} ${partition}`);
+        return true;
+      },
+    } as unknown as BytesProducer;
+    const to = new RecordOutput(producer, new Map([...counts, ['not written', 9]]));
+    const commit = async (): Promise<string[]> => {
+      for (const topic of ['grows', 'goes']) to.send(topic, -1, 0, Buffer.from('key-3'), null, []);
+      to.takeRecordCount();
+      await new Promise((resolve) => setImmediate(resolve));
+      return sent.splice(0);
+    };
+    expect(await commit()).toEqual(['grows 1', 'goes 1']);
+    counts.set('grows', 16);
+    counts.set('goes', 0); // it is being made anew
+    expect(await commit()).toEqual(['grows 1', 'goes 1']);
+    counts.delete('goes');
+    expect(await commit()).toEqual(['grows 11', 'goes 1']);
+    expect(await commit()).toEqual(['grows 11', 'goes 1']);
+    expect([to.partitionCount('grows'), to.partitionCount('goes')]).toEqual([16, 2]);
+    expect(new Set(asked)).toEqual(new Set(['grows', 'goes']));
+  });
+
   it('waits for the topic of what a refusal sends', async () => {
     const { sent, output: to } = output('INVALID_TOPIC_EXCEPTION');
     to.send('nowhere', -1, 1, null, null, [], () => () => to.send('there', -1, 2, null, null, []));

@@ -14,6 +14,13 @@ interface Waiting {
   readonly refuse: Refusal | undefined;
 }
 
+/** A topic that is there. */
+interface Target {
+  partitionCount: number;
+  /** Since the last `takeRecordCount`. */
+  isWritten: boolean;
+}
+
 /** Codes with which no record is taken for a topic, by whoever asks again. */
 const unwritable: ReadonlySet<string> = new Set([
   'UNKNOWN_TOPIC_OR_PARTITION',
@@ -27,7 +34,9 @@ const unwritable: ReadonlySet<string> = new Set([
  */
 export class RecordOutput implements RecordCollector {
   readonly #producer: BytesProducer;
-  readonly #partitionCounts = new Map<string, number>();
+  readonly #targets = new Map<string, Target>();
+  /** Names of those that are written. */
+  readonly #written: string[] = [];
   readonly #waiting = new Map<string, Waiting[]>();
   readonly #lookups = new Set<Promise<void>>();
   #failure: unknown;
@@ -37,7 +46,8 @@ export class RecordOutput implements RecordCollector {
 
   constructor(producer: BytesProducer, partitionCounts: ReadonlyMap<string, number>) {
     this.#producer = producer;
-    for (const [topic, count] of partitionCounts) this.#partitionCounts.set(topic, count);
+    for (const [topic, partitionCount] of partitionCounts)
+      this.#targets.set(topic, { partitionCount, isWritten: false });
   }
 
   /** The producer's buffer is full: `settled` before more records are processed. */
@@ -51,7 +61,16 @@ export class RecordOutput implements RecordCollector {
     this.#recordCount = 0;
     // Records without a key stay on one partition for a commit interval, which makes for few and large batches (KIP-480).
     this.#stickyPartition++;
+    for (const topic of this.#written.splice(0)) void this.#askAgain(topic);
     return count;
+  }
+
+  /** A topic may be given more partitions. The producer's answer is as old as its metadata may be, so it costs no request. */
+  async #askAgain(topic: string): Promise<void> {
+    const target = this.#targets.get(topic)!;
+    target.isWritten = false;
+    const count = await this.#producer.partitionCount(topic).catch(() => 0); // it is being deleted: the next record says so
+    if (count > 0) target.partitionCount = count;
   }
 
   get hasRecords(): boolean {
@@ -59,9 +78,9 @@ export class RecordOutput implements RecordCollector {
   }
 
   partitionCount(topic: string): number {
-    const count = this.#partitionCounts.get(topic);
-    if (count === undefined) throw new MissingTopicError([topic], 'writes');
-    return count;
+    const target = this.#targets.get(topic);
+    if (target === undefined) throw new MissingTopicError([topic], 'writes');
+    return this.#countOf(topic, target);
   }
 
   send(
@@ -75,11 +94,20 @@ export class RecordOutput implements RecordCollector {
   ): void {
     this.#recordCount++;
     if (partition < 0) {
-      const count = this.#partitionCounts.get(topic);
-      if (count === undefined) return this.#wait(topic, { timestampMs, key, value, headers, refuse: onUnknown?.() });
+      const target = this.#targets.get(topic);
+      if (target === undefined) return this.#wait(topic, { timestampMs, key, value, headers, refuse: onUnknown?.() });
+      const count = this.#countOf(topic, target);
       partition = key === null ? this.#stickyPartition % count : partitionOf(key, count);
     }
     if (!this.#producer.append(topic, partition, timestampMs, key, value, headers)) this.#isFull = true;
+  }
+
+  #countOf(topic: string, target: Target): number {
+    if (!target.isWritten) {
+      target.isWritten = true;
+      this.#written.push(topic);
+    }
+    return target.partitionCount;
   }
 
   /** Resolves when the producer takes records again and none waits for its topic. @throws what a topic could not be asked for with */
@@ -102,7 +130,7 @@ export class RecordOutput implements RecordCollector {
   async #lookUp(topic: string): Promise<void> {
     let refusal: unknown;
     try {
-      this.#partitionCounts.set(topic, await this.#producer.partitionCount(topic));
+      this.#targets.set(topic, { partitionCount: await this.#producer.partitionCount(topic), isWritten: false });
     } catch (error) {
       refusal = error;
     }
