@@ -156,6 +156,18 @@ describe.runIf(available('redis'))('an app with its state in Redis', () => {
     }
   }, 30_000);
 
+  it('brings back what Redis has lost while there is nothing to do, so that readers need not wait for a record', async () => {
+    await using app = start(counting());
+    await app.running;
+    await using totals = await view();
+    const last = await client.producer().send(words, { key: 'a', value: { n: 1 } });
+    expect((await totals.get('a', { after: last })).value).toBe(1);
+    await redis.flushall();
+    expect((await totals.get('a', { after: last })).value).toBe(1);
+    await server.restart(); // empty
+    expect((await totals.get('a')).value).toBe(1);
+  }, 30_000);
+
   it("runs the stores' example", async () => {
     const lines: unknown[][] = [];
     const log = console.log;
