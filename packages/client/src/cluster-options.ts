@@ -27,7 +27,10 @@ export interface ClientOptions {
   readonly metadataMaxAgeMs?: number | undefined;
   /** How long a topic that the cluster does not know is asked for again, before it is an error. Default 5 000. */
   readonly unknownTopicTimeoutMs?: number | undefined;
-  /** A larger answer closes the connection. Default 128 MiB. */
+  /**
+   * A larger answer fails its call with `RESPONSE_TOO_LARGE`. Fetches ask for seven eighths of it at most, but a batch of records
+   * comes whole, however large. Default 128 MiB.
+   */
   readonly maxResponseBytes?: number | undefined;
   /** Closes the client when it aborts. */
   readonly signal?: AbortSignal | undefined;

@@ -6,7 +6,7 @@ export class BrokerNotAvailableError extends MillraceError {
   readonly code = 'BROKER_NOT_AVAILABLE';
   constructor(bootstrapServers: readonly string[], cause: unknown) {
     super(
-      `No broker answers at ${bootstrapServers.join(', ')}. Check the addresses, that a broker listens there, and TLS and SASL settings.`,
+      `No broker answers at ${bootstrapServers.join(', ')}: ${rootOf(cause)}. Check the addresses, that a broker listens there, and TLS and SASL settings.`,
       { context: { bootstrapServers }, retriable: true, cause },
     );
   }
@@ -19,6 +19,17 @@ export class RequestTimedOutError extends MillraceError {
     super(
       `${address} did not answer ${api} within ${timeoutMs} ms. Check the broker's load, or raise requestTimeoutMs.`,
       { context: { api, address, timeoutMs }, retriable: true },
+    );
+  }
+}
+
+/** An answer is larger than this client takes. It was not read, and the request's other effects stand. */
+export class ResponseTooLargeError extends MillraceError {
+  readonly code = 'RESPONSE_TOO_LARGE';
+  constructor(api: string, address: string, responseBytes: number, maxResponseBytes: number) {
+    super(
+      `${address} answers ${api} with ${responseBytes} bytes, and maxResponseBytes is ${maxResponseBytes}. Raise it: a batch of records comes whole, however large.`,
+      { context: { api, address, responseBytes, maxResponseBytes } },
     );
   }
 }
@@ -214,4 +225,11 @@ export class ClosedError extends MillraceError {
   constructor(what: string) {
     super(`The ${what} is closed. Make another one.`, { context: { what } });
   }
+}
+
+/** What went wrong first; some errors of Node say nothing themselves. */
+function rootOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return 'nobody listens';
+  const deeper = cause.cause instanceof Error ? rootOf(cause.cause) : '';
+  return (deeper === '' ? cause.message : deeper).replace(/\.$/, '');
 }

@@ -29,6 +29,7 @@ it('exports these values', () => {
         "OffsetOutOfRangeError",
         "ProducerFencedError",
         "RequestTimedOutError",
+        "ResponseTooLargeError",
         "SaslAuthenticationError",
         "TopicMismatchError",
         "TransactionAbortedError",

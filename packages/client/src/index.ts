@@ -40,6 +40,7 @@ export {
   OffsetOutOfRangeError,
   ProducerFencedError,
   RequestTimedOutError,
+  ResponseTooLargeError,
   SaslAuthenticationError,
   TopicMismatchError,
   TransactionAbortedError,

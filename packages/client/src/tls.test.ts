@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { ConnectionOptions } from 'node:tls';
 import { Broker } from '@millrace/broker';
 import { string, topic } from '@millrace/serde';
 import { expect, it } from 'vitest';
@@ -24,5 +25,14 @@ it('produces and consumes over TLS, and trusts only whom it is told to', async (
     for await (const { value } of client.records(greetings, { to: 'end' })) values.push(value);
     expect(values).toEqual(['hello']);
   }
-  await expect(Client.connect({ bootstrapServers, tls: true })).rejects.toMatchObject({ code: 'BROKER_NOT_AVAILABLE' });
+  const reasons: [string, string, ConnectionOptions | undefined, string][] = [
+    ['nobody vouches for it', bootstrapServers, {}, 'self-signed certificate'],
+    ["it is another host's", bootstrapServers, { ca: cert, servername: 'other.test' }, 'is not in the cert'],
+    ['it speaks TLS', bootstrapServers, undefined, 'we speak plain text to a TLS port'],
+  ];
+  for (const [name, servers, tls, reason] of reasons) {
+    const connecting = Client.connect({ bootstrapServers: servers, tls });
+    const message = expect.stringContaining(reason) as string;
+    await expect(connecting, name).rejects.toMatchObject({ code: 'BROKER_NOT_AVAILABLE', message });
+  }
 });

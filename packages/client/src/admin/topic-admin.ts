@@ -109,7 +109,7 @@ export async function deleteRecords(cluster: ClusterClient, before: readonly Pos
       cluster.retrying(async () => {
         const metadata = cluster.leaderOf(topic, partition);
         if (metadata === undefined) throw new UnknownTopicError(topic, partition);
-        const connection = await cluster.connections.to(metadata.leader);
+        const connection = await connectionTo(cluster, metadata.leader, [topic]);
         const answer = await connection.request(apis.deleteRecords, {
           topics: [{ name: topic, partitions: [{ partitionIndex: partition, offset }] }],
           timeoutMs: cluster.requestTimeoutMs,
@@ -171,7 +171,21 @@ export async function alterConfigs(
 /** Only the controller may change things; a broker of today passes them on, an older one says NOT_CONTROLLER. */
 async function controllerConnection(cluster: ClusterClient): Promise<KafkaConnection> {
   const { controllerId, brokers } = cluster.metadata;
-  return brokers.has(controllerId) ? await cluster.connections.to(controllerId) : await cluster.anyConnection();
+  return brokers.has(controllerId) ? await connectionTo(cluster, controllerId) : await cluster.anyConnection();
+}
+
+/** If there is none, the next try knows who has taken the node's place. */
+async function connectionTo(
+  cluster: ClusterClient,
+  nodeId: number,
+  topics: readonly string[] = [],
+): Promise<KafkaConnection> {
+  try {
+    return await cluster.connections.to(nodeId);
+  } catch (error) {
+    await cluster.refresh(topics).catch(() => undefined); // the first failure says what is wrong
+    throw error;
+  }
 }
 
 async function checkTopic(

@@ -171,12 +171,14 @@ export class Fetcher {
     for (const partition of partitions) pushTo(topics, partition.topic, partition);
     const maxWaitMs = lane === 0 ? options.maxWaitMs : Math.min(options.maxWaitMs, secondLaneMaxWaitMs);
     const room = Math.max(options.maxPartitionBytes, options.maxBufferedBytes - this.#bufferedBytes);
+    // An eighth is left for what is said beside the records.
+    const maxRecordsBytes = Math.ceil((this.#cluster.maxResponseBytes / 8) * 7);
     return await connection.request(
       apis.fetch,
       {
         maxWaitMs,
         minBytes: options.minBytes,
-        maxBytes: Math.min(options.maxBytes, room),
+        maxBytes: Math.min(options.maxBytes, room, maxRecordsBytes),
         isolationLevel: options.isolationLevel === 'read_committed' ? 1 : 0,
         topics: [...topics].map(([topic, ofTopic]) => ({
           topic,
@@ -186,7 +188,7 @@ export class Fetcher {
             // Moved while we connected: the answer will be dropped.
             fetchOffset: partition.fetchOffset ?? 0,
             lastFetchedEpoch: connection.serves(apis.fetch, 12) ? partition.lastFetchedEpoch : -1,
-            partitionMaxBytes: options.maxPartitionBytes,
+            partitionMaxBytes: Math.min(options.maxPartitionBytes, maxRecordsBytes),
           })),
         })),
       },

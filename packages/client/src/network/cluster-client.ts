@@ -24,7 +24,7 @@ export class ClusterClient {
   readonly connections: NodeConnections;
   readonly metadataMaxAgeMs: number;
   readonly unknownTopicTimeoutMs: number;
-  readonly #maxResponseBytes: number;
+  readonly maxResponseBytes: number;
   readonly #endpoint: InProcessEndpoint | undefined;
   readonly #bootstrap: readonly Address[];
   readonly #tls: ConnectionOptions | undefined;
@@ -41,7 +41,7 @@ export class ClusterClient {
     this.requestTimeoutMs = options.requestTimeoutMs ?? 30_000;
     this.metadataMaxAgeMs = options.metadataMaxAgeMs ?? 300_000;
     this.unknownTopicTimeoutMs = options.unknownTopicTimeoutMs ?? 5_000;
-    this.#maxResponseBytes = options.maxResponseBytes ?? 128 * 1024 * 1024;
+    this.maxResponseBytes = options.maxResponseBytes ?? 128 * 1024 * 1024;
     let sasl: SaslOptions | undefined;
     if (isEndpoint(cluster)) {
       this.#endpoint = cluster;
@@ -272,7 +272,7 @@ export class ClusterClient {
               ...address!,
               tls: this.#tls,
               timeoutMs: Math.min(this.requestTimeoutMs, connectTimeoutMs),
-              maxFrameBytes: this.#maxResponseBytes,
+              maxFrameBytes: this.maxResponseBytes,
             },
             listener,
           );

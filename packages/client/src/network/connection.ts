@@ -1,4 +1,4 @@
-import type { Clock } from '@millrace/platform';
+import { isMillraceError, type Clock } from '@millrace/platform';
 import {
   errorCodes,
   apis,
@@ -9,7 +9,13 @@ import {
   type ResponseOf,
 } from '@millrace/protocol';
 import type { SaslOptions } from '../cluster-options.ts';
-import { ClosedError, DisconnectedError, RequestTimedOutError, UnsupportedVersionError } from '../errors.ts';
+import {
+  ClosedError,
+  DisconnectedError,
+  RequestTimedOutError,
+  ResponseTooLargeError,
+  UnsupportedVersionError,
+} from '../errors.ts';
 import { KafkaError } from '../kafka-error.ts';
 import { authenticate } from './sasl.ts';
 import type { Transport, TransportListener } from './transport.ts';
@@ -39,6 +45,8 @@ interface Pending {
 export class KafkaConnection {
   readonly #settings: ConnectionSettings;
   readonly #pending = new Map<number, Pending>();
+  /** Requests without an answer that the socket has not taken. */
+  readonly #untaken = new Map<number, Pending>();
   #transport: Transport | undefined;
   #served: ServedVersions = new Map();
   #correlationId = 0;
@@ -131,11 +139,27 @@ export class KafkaConnection {
     });
   }
 
-  /** Sends a request that the broker does not answer: Produce with `acks` 0. */
-  sendOneWay<A extends ApiSchema>(api: A, request: RequestInput<A>): void {
-    if (this.#closedBy !== undefined) throw this.#closedBy;
-    const header = { correlationId: this.#nextCorrelationId(), clientId: this.#settings.clientId };
-    this.#transport!.send(encodeRequest(api, this.versionOf(api), header, request));
+  /**
+   * Sends a request that the broker does not answer: Produce with `acks` 0. Resolves when the socket has taken it.
+   * @throws `RequestTimedOutError`, `DisconnectedError`, `UnsupportedVersionError`
+   */
+  sendOneWay<A extends ApiSchema>(api: A, request: RequestInput<A>): Promise<void> {
+    const { clientId, clock, requestTimeoutMs } = this.#settings;
+    return new Promise((resolve, reject) => {
+      if (this.#closedBy !== undefined) throw this.#closedBy;
+      const version = this.versionOf(api);
+      const correlationId = this.#nextCorrelationId();
+      const frame = encodeRequest(api, version, { correlationId, clientId }, request);
+      const cancelTimeout = clock.after(requestTimeoutMs, () =>
+        this.#fail(new RequestTimedOutError(api.name, this.address, requestTimeoutMs)),
+      );
+      this.#untaken.set(correlationId, { api, version, resolve, reject, cancelTimeout });
+      this.#transport!.send(frame, () => {
+        this.#untaken.delete(correlationId);
+        cancelTimeout();
+        resolve();
+      });
+    });
   }
 
   close(): void {
@@ -180,18 +204,29 @@ export class KafkaConnection {
   }
 
   #closed(reason: Error | undefined): void {
-    this.#fail(new DisconnectedError(this.address, reason));
+    const { frameBytes, maxFrameBytes } = isMillraceError(reason, 'PROTOCOL_ERROR') ? reason.context : {};
+    // The first answer of all tells that this is no broker, or speaks TLS; later ones are what they say.
+    const isTooLarge = Number(frameBytes) > Number(maxFrameBytes) && this.#served.size > 0;
+    const oldest = this.#pending.entries().next().value; // answers come in the order of the requests
+    if (!isTooLarge || oldest === undefined) return this.#fail(new DisconnectedError(this.address, reason));
+    const [correlationId, { api, reject, cancelTimeout }] = oldest;
+    this.#pending.delete(correlationId);
+    cancelTimeout();
+    const error = new ResponseTooLargeError(api.name, this.address, Number(frameBytes), Number(maxFrameBytes));
+    reject(error);
+    this.#fail(new DisconnectedError(this.address, error));
   }
 
   #fail(error: Error): void {
     if (this.#closedBy !== undefined) return;
     this.#closedBy = error;
     if (!(error instanceof ClosedError)) this.#transport?.abort(error);
-    for (const pending of this.#pending.values()) {
+    for (const pending of [...this.#pending.values(), ...this.#untaken.values()]) {
       pending.cancelTimeout();
       pending.reject(error);
     }
     this.#pending.clear();
+    this.#untaken.clear();
     this.#onClose?.();
   }
 

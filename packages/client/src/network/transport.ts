@@ -6,7 +6,8 @@ import type { ConnectionOptions } from 'node:tls';
 export interface Transport {
   /** For messages: `host:port`, or `in-process`. */
   readonly address: string;
-  send(frame: OutgoingFrame): void;
+  /** @param onTaken called once the peer's side has room for what was sent; never, if the transport closes before */
+  send(frame: OutgoingFrame, onTaken?: () => void): void;
   /** What was sent still leaves. */
   close(): void;
   /** At once. */
@@ -36,10 +37,18 @@ export async function dialTcp(network: Network, target: TcpTarget, listener: Tra
   return new TcpTransport(connection, `${host}:${port}`, target.maxFrameBytes, listener);
 }
 
+/**
+ * Less than this may still be in the process when it counts as taken: Node tells of a drain only where its buffer was full, and
+ * that is 16 KiB in Node 20, 64 KiB since.
+ */
+const takenBytes = 65_536;
+
 class TcpTransport implements Transport {
   readonly address: string;
   readonly #connection: Connection;
   #queued: Uint8Array[] = [];
+  /** Who waits for what was written to be taken. */
+  #untaken: (() => void)[] = [];
 
   constructor(connection: Connection, address: string, maxFrameBytes: number, listener: TransportListener) {
     this.address = address;
@@ -52,13 +61,15 @@ class TcpTransport implements Transport {
         connection.destroy(error as Error); // the stream cannot be trusted any more
       }
     });
+    connection.onDrain(() => this.#taken());
     connection.onClose((reason) => listener.onClose(reason));
   }
 
   /** Frames sent in one go leave in one write: alone each costs a system call. */
-  send(frame: OutgoingFrame): void {
+  send(frame: OutgoingFrame, onTaken?: () => void): void {
     if (this.#queued.length === 0) queueMicrotask(() => this.#flush());
     for (const part of frame.parts) this.#queued.push(part);
+    if (onTaken !== undefined) this.#untaken.push(onTaken);
   }
 
   close(): void {
@@ -70,6 +81,7 @@ class TcpTransport implements Transport {
 
   abort(reason: Error): void {
     this.#queued = [];
+    this.#untaken = [];
     this.#connection.destroy(reason);
   }
 
@@ -78,6 +90,13 @@ class TcpTransport implements Transport {
     const parts = this.#queued;
     this.#queued = [];
     this.#connection.write(parts);
+    if (this.#untaken.length > 0 && this.#connection.bufferedBytes < takenBytes) this.#taken();
+  }
+
+  #taken(): void {
+    const untaken = this.#untaken;
+    this.#untaken = [];
+    for (const onTaken of untaken) onTaken();
   }
 }
 
@@ -87,7 +106,10 @@ export function dialInProcess(endpoint: InProcessEndpoint, listener: TransportLi
   channel.onClose((reason) => listener.onClose(reason));
   return {
     address: 'in-process',
-    send: (frame) => channel.send(withoutPrefix(frame)),
+    send: (frame, onTaken) => {
+      channel.send(withoutPrefix(frame));
+      onTaken?.();
+    },
     close: () => channel.close(),
     abort: () => channel.close(),
   };

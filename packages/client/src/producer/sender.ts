@@ -11,7 +11,6 @@ import {
 import { MessageTooLargeError, ProducerFencedError, UnknownTopicError } from '../errors.ts';
 import { isRetriableErrorNumber, KafkaError } from '../kafka-error.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
-import type { KafkaConnection } from '../network/connection.ts';
 import { NodeConnections } from '../network/node-connections.ts';
 import type { PartitionQueue } from './partition-queue.ts';
 import type { ProducerBatch, ProducerIdentity } from './producer-batch.ts';
@@ -172,12 +171,17 @@ export class Sender {
       timeoutMs: this.#cluster.requestTimeoutMs,
       topicData: [...topics].map(([name, partitionData]) => ({ name, partitionData })),
     };
-    if (this.#options.acks === 0) return this.#sendOneWay(connection, request, batches);
     this.#inFlight(leader, 1);
-    connection.request(apis.produce, request).then(
+    // Without an answer, what the socket took is as good as acknowledged: that is what `acks: 0` means.
+    const sent: Promise<ResponseOf<typeof apis.produce> | void> =
+      this.#options.acks === 0
+        ? connection.sendOneWay(apis.produce, request)
+        : connection.request(apis.produce, request);
+    sent.then(
       (answer) => {
         this.#inFlight(leader, -1);
-        this.#answered(batches, answer);
+        if (answer === undefined) this.#taken(batches);
+        else this.#answered(batches, answer);
         this.drain();
       },
       (error: Error) => {
@@ -186,20 +190,6 @@ export class Sender {
         this.wake();
       },
     );
-  }
-
-  /** The broker does not answer: what the socket took is as good as acknowledged, and that is what `acks: 0` means. */
-  #sendOneWay(
-    connection: KafkaConnection,
-    request: RequestInput<typeof apis.produce>,
-    batches: readonly ProducerBatch[],
-  ): void {
-    try {
-      connection.sendOneWay(apis.produce, request);
-    } catch (error) {
-      return this.#lost(batches, error as Error);
-    }
-    for (const batch of batches) this.#accumulator.acknowledge(batch, -1);
   }
 
   #inFlight(leader: number, change: 1 | -1): void {
@@ -221,6 +211,9 @@ export class Sender {
         this.drain();
       },
       async (error: Error) => {
+        for (const batch of this.#accumulator.unsettled()) {
+          if (this.#cluster.leaderOf(batch.topic, batch.partition)?.leader === leader) batch.lastError = error;
+        }
         if (isMillraceError(error, 'SASL_AUTHENTICATION_FAILED')) this.#accumulator.failUnsent(error);
         // The leader may have moved while its node is down. If no node answers, batches wait, and expire.
         else await this.#cluster.refresh(this.#accumulator.topics()).catch(() => this.#pause());
@@ -266,6 +259,10 @@ export class Sender {
   }
 
   // ── Back ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #taken(batches: readonly ProducerBatch[]): void {
+    for (const batch of batches) if (!batch.isSettled) this.#accumulator.acknowledge(batch, -1);
+  }
 
   #answered(batches: readonly ProducerBatch[], answer: ResponseOf<typeof apis.produce>): void {
     const missing = new Set(batches);
