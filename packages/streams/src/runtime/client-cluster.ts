@@ -26,12 +26,13 @@ export function clusterOf(client: Client, options: { readonly transactionTimeout
       admin.createTopics([{ name, numPartitions, replicationFactor, config }]),
     async topicDetails(topic) {
       const [[description], configs] = await Promise.all([admin.describeTopics([topic]), admin.describeConfigs(topic)]);
-      const deleteRetentionMs = Number(configs['delete.retention.ms'] ?? NaN);
       return {
         topicId: description === undefined || isNil(description.topicId) ? undefined : description.topicId,
-        deleteRetentionMs: Number.isSafeInteger(deleteRetentionMs) ? deleteRetentionMs : undefined,
+        deleteRetentionMs: wholeNumber(configs['delete.retention.ms']),
+        minCompactionLagMs: wholeNumber(configs['min.compaction.lag.ms']),
       };
     },
+    setTopicConfig: (topic, config) => admin.alterConfigs(topic, config),
     earliestOffsets: (topic) => offsets(topic, 'earliest'),
     endOffsets: (topic) => offsets(topic, 'latest'),
     committedOffsets: (groupId) =>
@@ -39,6 +40,12 @@ export function clusterOf(client: Client, options: { readonly transactionTimeout
     deleteRecordsBefore: (positions) => admin.deleteRecords(positions),
     close: () => client.close(),
   };
+}
+
+/** undefined: not there, or more than a number holds, which is without end. */
+function wholeNumber(config: string | null | undefined): number | undefined {
+  const value = Number(config ?? NaN);
+  return Number.isSafeInteger(value) ? value : undefined;
 }
 
 /** Brokers without topic ids (before Kafka 2.8) answer zeros. */

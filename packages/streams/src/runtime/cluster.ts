@@ -17,6 +17,7 @@ export interface StreamsCluster {
   /** One that exists is left alone: two instances may start at once. */
   createTopic(topic: NewTopic): Promise<void>;
   topicDetails(topic: string): Promise<TopicDetails>;
+  setTopicConfig(topic: string, config: Readonly<Record<string, string>>): Promise<void>;
   earliestOffsets(topic: string): Promise<ReadonlyMap<number, number>>;
   endOffsets(topic: string): Promise<ReadonlyMap<number, number>>;
   /** Offsets of the group with their metadata. */
@@ -30,6 +31,8 @@ export interface TopicDetails {
   readonly topicId: string | undefined;
   /** undefined: unlimited. */
   readonly deleteRetentionMs: number | undefined;
+  /** undefined: the cluster does not say. */
+  readonly minCompactionLagMs: number | undefined;
 }
 
 export interface NewTopic {

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { Broker } from '@millrace/broker';
+import { Client } from '@millrace/client';
 import { json, string, topic, topicPattern } from '@millrace/serde';
 import { StreamsBuilder } from '../dsl/builder.ts';
 import { planOf } from '../plan/topology.ts';
+import { Streams } from './app.ts';
 import { prepareTopics, sizeInternalTopics, sourcesOf } from './internal-topics.ts';
 import type { NewTopic, StreamsCluster } from './cluster.ts';
 
@@ -19,14 +22,17 @@ function joined() {
   return planOf(builder.build());
 }
 
-/** A cluster with these topics, that remembers what is made. */
-function cluster(existing: Readonly<Record<string, number>>) {
+/** A cluster with these topics, that remembers what is made and set. */
+function cluster(existing: Readonly<Record<string, number>>, minCompactionLagMs?: number) {
   const made: NewTopic[] = [];
-  const fake: Pick<StreamsCluster, 'partitionCounts' | 'createTopic'> = {
+  const set: unknown[] = [];
+  const fake: Pick<StreamsCluster, 'partitionCounts' | 'createTopic' | 'topicDetails' | 'setTopicConfig'> = {
     partitionCounts: async () => new Map(Object.entries(existing)),
     createTopic: async (created) => void made.push(created),
+    topicDetails: async () => ({ topicId: undefined, deleteRetentionMs: undefined, minCompactionLagMs }),
+    setTopicConfig: async (...args) => void set.push(args),
   };
-  return { made, fake: fake as StreamsCluster };
+  return { made, set, fake: fake as StreamsCluster };
 }
 
 const exactlyOnce = { replicationFactor: 2, guarantee: 'exactly_once_v2' } as const;
@@ -106,6 +112,17 @@ describe('internal topics', () => {
     );
   });
 
+  it.each([
+    ['at_least_once', 0, [['app-counts-changelog', { 'min.compaction.lag.ms': '3600000' }]]],
+    ['at_least_once', 1, []], // somebody's decision
+    ['exactly_once_v2', 0, []],
+  ] as const)('also those that exactly once has made (%s, a lag of %d)', async (guarantee, lagMs, expected) => {
+    const all = { 'app-by-user-repartition': 5, 'app-by-text-repartition': 5, 'app-counts-changelog': 5 };
+    const { made, set, fake } = cluster({ orders: 3, users: 5, ...all }, lagMs);
+    await prepareTopics(joined(), 'app', fake, { replicationFactor: -1, guarantee });
+    expect([made, set]).toEqual([[], expected]);
+  });
+
   it('are refused where they have another number of partitions, and missing sources are named', async () => {
     const { fake } = cluster({ orders: 3, users: 5, 'app-counts-changelog': 4 });
     await expect(prepareTopics(joined(), 'app', fake, exactlyOnce)).rejects.toMatchObject({
@@ -132,4 +149,19 @@ describe('internal topics', () => {
     expect(sizeInternalTopics(plan, 'app', existing).get('app-n-changelog')).toBe(2);
     expect(sourcesOf(plan, 'app')[0]!.patterns).toHaveLength(1);
   });
+});
+
+it('a changelog that exactly once has made keeps what at least once may have to undo, when the guarantee is changed', async () => {
+  await using broker = await Broker.open({ data: 'memory' });
+  await using client = await Client.connect(broker);
+  await client.admin.createTopics([{ name: users.name, numPartitions: 1 }]);
+  const builder = new StreamsBuilder('app');
+  builder.stream(users).groupByKey().count({ name: 'counts' });
+  for (const processingGuarantee of ['exactly_once_v2', 'at_least_once'] as const) {
+    const app = Streams.start(builder.build(), { cluster: broker, processingGuarantee });
+    await app.running;
+    await app.close();
+  }
+  const configs = await client.admin.describeConfigs('app-counts-changelog');
+  expect(configs).toMatchObject({ 'cleanup.policy': 'compact', 'min.compaction.lag.ms': '3600000' });
 });

@@ -100,9 +100,9 @@ export async function prepareTopics(
     const name = topicNameOf(internal.topic, applicationId);
     const numPartitions = sizes.get(name)!;
     const actual = existing.get(name);
+    const mustLag = internal.topic.kind === 'changelog' && options.guarantee === 'at_least_once';
     if (actual === undefined) {
-      const isTagged = internal.topic.kind === 'changelog' && options.guarantee === 'at_least_once';
-      const config = isTagged ? { ...compactionLag, ...internal.config } : internal.config;
+      const config = mustLag ? { ...compactionLag, ...internal.config } : internal.config;
       await cluster.createTopic({ name, numPartitions, replicationFactor: options.replicationFactor, config });
       existing.set(name, numPartitions);
     } else if (actual !== numPartitions) {
@@ -111,6 +111,8 @@ export async function prepareTopics(
           'and its keys have moved to other partitions than their state.',
         { topic: name, partitions: actual, needed: numPartitions },
       );
+    } else if (mustLag && (await cluster.topicDetails(name)).minCompactionLagMs === 0) {
+      await cluster.setTopicConfig(name, compactionLag); // it was made exactly once
     }
   }
   return existing;
