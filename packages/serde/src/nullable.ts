@@ -6,6 +6,7 @@ export function nullable<T>(serde: Serde<T>): Serde<T | null> {
   return {
     name: `nullable(${serde.name})`,
     acceptsNull: true,
+    partitionBytes: serde.partitionBytes,
     serialize: (value, context) => {
       if (value === null) throw new UnexpectedNullError(serde.name, context); // encode() keeps nulls away
       return serde.serialize(value, context);

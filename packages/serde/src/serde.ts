@@ -16,6 +16,11 @@ export interface Serializer<in T> {
   readonly serialize: (value: T, context: SerdeContext) => Uint8Array;
   /** Set by `nullable`: null is a value of `T`. It is written as Kafka's null, and never reaches `serialize`. */
   readonly acceptsNull?: boolean | undefined;
+  /**
+   * Set by `windowed`: the part of a key's bytes that streams choose the partition by, so that the windows of a key lie where it
+   * does. Default: all of them. (Kafka Streams' `WindowedStreamPartitioner`; producers hash the whole key there too.)
+   */
+  readonly partitionBytes?: ((key: Uint8Array) => Uint8Array) | undefined;
 }
 
 /** The reading half of a serde. */

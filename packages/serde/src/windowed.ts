@@ -20,17 +20,19 @@ export function windowed<K>(key: Serde<K>, options: { readonly sizeMs: number })
   return {
     name,
     prepare: key.prepare,
+    partitionBytes: (data) => data.subarray(0, data.length - 8),
     serialize(value, context) {
-      const { startMs, endMs } = value.window;
+      const { startMs, endMs } = windowOf(name, value, context);
       if (endMs !== startMs + sizeMs) {
         throw new UnencodableError(name, `its window is ${endMs - startMs} ms long`, context);
       }
-      return withTimes(name, key.serialize(value.key, context), [startMs], context);
+      return withTimes(key.serialize(value.key, context), [startMs]);
     },
     deserialize(data, context) {
-      const [startMs] = timesAtEnd(name, data, 1, context);
-      const inner = key.deserialize(data.subarray(0, data.length - 8), context);
-      return { key: inner, window: { startMs: startMs!, endMs: startMs! + sizeMs } };
+      const startMs = timeAtEnd(name, data, 1, context);
+      const window = { startMs, endMs: startMs + sizeMs };
+      checkRead(name, window, context);
+      return { key: key.deserialize(data.subarray(0, data.length - 8), context), window };
     },
   };
 }
@@ -41,36 +43,48 @@ export function sessionWindowed<K>(key: Serde<K>): Serde<Windowed<K>> {
   return {
     name,
     prepare: key.prepare,
-    serialize: ({ key: inner, window }, context) =>
-      withTimes(name, key.serialize(inner, context), [window.endMs, window.startMs], context),
+    partitionBytes: (data) => data.subarray(0, data.length - 16),
+    serialize(value, context) {
+      const { startMs, endMs } = windowOf(name, value, context);
+      return withTimes(key.serialize(value.key, context), [endMs, startMs]);
+    },
     deserialize(data, context) {
-      const [endMs, startMs] = timesAtEnd(name, data, 2, context);
-      const inner = key.deserialize(data.subarray(0, data.length - 16), context);
-      return { key: inner, window: { startMs: startMs!, endMs: endMs! } };
+      const window = { startMs: timeAtEnd(name, data, 1, context), endMs: timeAtEnd(name, data, 2, context) };
+      checkRead(name, window, context);
+      return { key: key.deserialize(data.subarray(0, data.length - 16), context), window };
     },
   };
 }
 
-function withTimes(serde: string, key: Uint8Array, times: readonly number[], context: SerdeContext): Uint8Array {
+type Window = Windowed<unknown>['window'];
+
+function isWindow({ startMs, endMs }: Window): boolean {
+  return Number.isSafeInteger(startMs) && Number.isSafeInteger(endMs) && startMs >= 0 && endMs >= startMs;
+}
+
+function windowOf(serde: string, value: Windowed<unknown>, context: SerdeContext): Window {
+  const window = (value as Windowed<unknown> | null | undefined)?.window as Window | null | undefined;
+  if (window === null || typeof window !== 'object') throw new UnencodableError(serde, 'it has no window', context);
+  if (isWindow(window)) return window;
+  const { startMs, endMs } = window;
+  throw new UnencodableError(serde, `its window is from ${String(startMs)} to ${String(endMs)}`, context);
+}
+
+function checkRead(serde: string, window: Window, context: SerdeContext): void {
+  if (isWindow(window)) return;
+  throw new UndecodableError(serde, `its window would be from ${window.startMs} to ${window.endMs}`, context);
+}
+
+function withTimes(key: Uint8Array, times: readonly number[]): Uint8Array {
   const data = Buffer.allocUnsafe(key.length + 8 * times.length);
   data.set(key);
-  times.forEach((time, index) => {
-    if (!Number.isSafeInteger(time) || time < 0) {
-      throw new UnencodableError(serde, `its window has the time ${String(time)}`, context);
-    }
-    writeInt64(data, key.length + 8 * index, time);
-  });
+  for (let i = 0; i < times.length; i++) writeInt64(data, key.length + 8 * i, times[i]!);
   return data;
 }
 
-function timesAtEnd(serde: string, data: Uint8Array, count: number, context: SerdeContext): readonly number[] {
-  const start = data.length - 8 * count;
-  if (start < 0) throw new UndecodableError(serde, `${data.length} bytes hold no ${count} times`, context);
-  return Array.from({ length: count }, (_, index) => {
-    const time = int64At(data, start + 8 * index);
-    if (!Number.isSafeInteger(time) || time < 0) {
-      throw new UndecodableError(serde, `a window's time is ${time}`, context);
-    }
-    return time;
-  });
+/** The time that is the last, the last but one, … */
+function timeAtEnd(serde: string, data: Uint8Array, fromEnd: number, context: SerdeContext): number {
+  const at = data.length - 8 * fromEnd;
+  if (at < 0) throw new UndecodableError(serde, `${data.length} bytes hold no ${fromEnd} times`, context);
+  return int64At(data, at);
 }
