@@ -9,6 +9,8 @@ import { listOffsets, offsetAt } from './list-offsets.ts';
 import { matches, RecordDecoder } from './record-decoder.ts';
 
 const pollMs = 30_000;
+/** How soon a reader that is to stop looks whether it has got to the end without records. */
+const endCheckMs = 500;
 const maxBatchRecords = 10_000;
 
 /**
@@ -41,8 +43,16 @@ export async function* readBatches<R extends Position>(
     consumer.assign(toRead);
     const decoder = new RecordDecoder<R>([topic], options.onInvalid ?? 'fail');
     while (ends === undefined || left.size > 0) {
-      const chunk = await consumer.poll(pollMs);
-      if (chunk === null) continue;
+      const chunk = await consumer.poll(ends === undefined ? pollMs : endCheckMs);
+      if (chunk === null) {
+        // Where all up to the end was deleted meanwhile, no records bring the reader there.
+        for (const { topic: name, partition } of toRead) {
+          const place = { topic: name, partition };
+          const end = left.get(keyOf(place));
+          if (end !== undefined && (consumer.position(place) ?? 0) >= end) left.delete(keyOf(place));
+        }
+        continue;
+      }
       const end = left.get(keyOf(chunk)) ?? Number.POSITIVE_INFINITY;
       await decoder.prepare(chunk.topic);
       for (let isExhausted = false; !isExhausted;) {
