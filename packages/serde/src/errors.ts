@@ -40,13 +40,13 @@ export class UndecodableError extends MillraceError {
 /** A well-formed value that its schema refuses; `context.issues` are the schema's, each with its path. */
 export class InvalidValueError extends MillraceError {
   readonly code = 'INVALID_VALUE';
-  constructor(issues: readonly { readonly path: string; readonly message: string }[], where: Where) {
+  constructor(issues: readonly { readonly path: string; readonly message: string }[], where: Where, cause?: unknown) {
     const shown = issues.slice(0, 3).map(({ path, message }) => (path === '' ? message : `${path}: ${message}`));
     super(
       `The ${at(where)} does not fit its schema: ${shown.join('; ')}` +
         `${issues.length > shown.length ? ` (and ${issues.length - shown.length} more)` : ''}. ` +
         'Correct the producer, or widen the schema.',
-      { context: { issues, topic: where.topic, part: where.part } },
+      { context: { issues, topic: where.topic, part: where.part }, cause },
     );
   }
 }

@@ -49,6 +49,38 @@ it('refuses a schema that validates asynchronously, and its rejection is nobody 
   );
 });
 
+it('refuses what a schema answers later, by whatever promise', () => {
+  // oxlint-disable-next-line unicorn/no-thenable
+  const later = { then: (settle: (result: object) => void) => settle({ value: 'a' }) };
+  const schema = {
+    '~standard': { version: 1, vendor: 'test', validate: () => later as unknown as Promise<never> },
+  } satisfies StandardSchemaV1;
+  expect(() => json(schema).deserialize(text('"a"'), context)).toThrow(
+    expect.objectContaining({ code: 'ASYNC_SCHEMA' }),
+  );
+});
+
+it('says where a schema was at work that throws', () => {
+  const cause = new TypeError('x is not iterable');
+  const schema: StandardSchemaV1<string> = {
+    '~standard': {
+      version: 1,
+      vendor: 'test',
+      validate: () => {
+        throw cause;
+      },
+    },
+  };
+  expect(() => json(schema).deserialize(text('"a"'), context)).toThrow(
+    expect.objectContaining({
+      code: 'INVALID_VALUE',
+      cause,
+      message: expect.stringContaining('The value of orders does not fit its schema: x is not iterable'),
+      context: expect.objectContaining({ issues: [{ path: '', message: 'x is not iterable' }] }),
+    }),
+  );
+});
+
 it('shows three issues and counts the rest', () => {
   const serde = json(z.object({ a: z.string(), b: z.string(), c: z.string(), d: z.string(), e: z.string() }));
   expect(() => serde.deserialize(text('{}'), context)).toThrow(/a: .*; b: .*; c: .* \(and 2 more\)/);

@@ -9,7 +9,7 @@ import { decodeText } from './text.ts';
  * its own output.
  *
  * NaN and Infinity become null in JSON: keep them out, or use `float64`.
- * @throws {InvalidValueError} with the schema's issues
+ * @throws {InvalidValueError} with the schema's issues, or what it threw
  * @throws {AsyncSchemaError} when `validate` returns a promise
  */
 export function json<T>(): Serde<T>;
@@ -43,9 +43,16 @@ function parse(data: Uint8Array, context: SerdeContext): unknown {
 function validating(schema: StandardSchemaV1): (data: Uint8Array, context: SerdeContext) => unknown {
   const standard = schema['~standard'];
   return (data, context) => {
-    const result = standard.validate(parse(data, context));
-    if (result instanceof Promise) {
-      result.catch(() => undefined); // refused below; its own outcome means nothing any more
+    const value = parse(data, context);
+    let result: ReturnType<typeof standard.validate>;
+    try {
+      result = standard.validate(value);
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause);
+      throw new InvalidValueError([{ path: '', message }], context, cause);
+    }
+    if ('then' in result) {
+      Promise.resolve(result).catch(() => undefined); // refused below; its own outcome means nothing any more
       throw new AsyncSchemaError(standard.vendor, context);
     }
     if (result.issues !== undefined) {

@@ -37,6 +37,8 @@ const golden: readonly (readonly [name: string, serde: Serde<any>, value: unknow
   ['bigint64', bigint64, -(2n ** 63n), '8000000000000000'],
   ['float64', float64, 1.5, '3ff8000000000000'],
   ['float64', float64, -Infinity, 'fff0000000000000'],
+  ['float64', float64, -0, '8000000000000000'],
+  ['float64', float64, NaN, '7ff8000000000000'],
   [
     'uuid',
     uuid,
@@ -55,6 +57,8 @@ describe('what an encoding cannot carry is refused', () => {
   it.each([
     ['string', string, 5, 'UNENCODABLE'],
     ['string', string, null, 'UNENCODABLE'],
+    ['string', string, 'half of a pair \ud83d', 'UNENCODABLE'],
+    ['string', string, '\ude82 first', 'UNENCODABLE'],
     ['int32', int32, 2 ** 31, 'UNENCODABLE'],
     ['int32', int32, -(2 ** 31) - 1, 'UNENCODABLE'],
     ['int32', int32, 0.5, 'UNENCODABLE'],
@@ -88,6 +92,12 @@ describe('what an encoding cannot carry is refused', () => {
   ] as const)('%s', (_name, serde, data, code) => {
     expect(() => read(serde as Serde<unknown>, data)).toThrow(expect.objectContaining({ code }));
   });
+});
+
+it('writes every NaN alike, as Java does: a key must not depend on where its NaN came from', () => {
+  for (const nan of ['7ff8000000000001', 'fff8000000000000', '7ff0000000000001']) {
+    expect(hex(float64.serialize(read(float64, nan), context))).toBe('7ff8000000000000');
+  }
 });
 
 it('names the exact integer that a number cannot hold', () => {

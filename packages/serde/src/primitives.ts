@@ -10,12 +10,24 @@ function wrongLength(serde: string, data: Uint8Array, expected: number, context:
   throw new UndecodableError(serde, `${data.length} bytes instead of ${expected}`, context);
 }
 
-/** UTF-8 text. Kafka's `StringSerializer`; but bytes that are not UTF-8 are refused, not replaced. */
+/**
+ * UTF-8 text. Kafka's `StringSerializer`; but bytes that are not UTF-8, and half surrogate pairs, which UTF-8 does not have, are
+ * refused, not replaced: two keys must not become one.
+ */
 export const string: Serde<string> = {
   name: 'string',
-  serialize: (value, context) => (typeof value === 'string' ? Buffer.from(value) : wrongType('string', value, context)),
+  serialize(value, context) {
+    if (typeof value !== 'string') wrongType('string', value, context);
+    if (!isWellFormed(value)) throw new UnencodableError('string', 'it holds half of a surrogate pair', context);
+    return Buffer.from(value);
+  },
   deserialize: (data, context) => decodeText('string', data, context),
 };
+
+/** ES2024, which Node has had since 20. */
+function isWellFormed(value: string): boolean {
+  return (value as string & { isWellFormed(): boolean }).isWellFormed();
+}
 
 /** Kafka's `IntegerSerializer`: 4 bytes, big-endian, signed. */
 export const int32: Serde<number> = {
@@ -95,13 +107,13 @@ export const bigint64: Serde<bigint> = {
       : wrongLength('bigint64', data, 8, context),
 };
 
-/** Kafka's `DoubleSerializer`. */
+/** Kafka's `DoubleSerializer`: every NaN is written alike, −0 apart from 0. */
 export const float64: Serde<number> = {
   name: 'float64',
   serialize(value, context) {
     if (typeof value !== 'number') wrongType('float64', value, context);
     const data = Buffer.allocUnsafe(8);
-    data.writeDoubleBE(value);
+    data.writeDoubleBE(Number.isNaN(value) ? NaN : value); // one that was read may carry other bits
     return data;
   },
   deserialize: (data, context) =>

@@ -73,6 +73,45 @@ describe('windowed keys', () => {
   });
 });
 
+describe('windows that are none', () => {
+  const time = windowed(string, { sizeMs: 10 });
+  const session = sessionWindowed(string);
+  const last = Number.MAX_SAFE_INTEGER;
+  const at = (startMs: number, endMs: number) => ({ key: 'a', window: { startMs, endMs } });
+  const int64s = (...times: number[]): Uint8Array =>
+    Buffer.concat([Buffer.from('a'), ...times.map((each) => int64.serialize(each, context))]);
+
+  it('are not written', () => {
+    const values: [typeof time, unknown][] = [
+      [time, 'a'],
+      [time, null],
+      [time, { key: 'a' }],
+      [session, 'a'],
+      [session, { key: 'a', window: null }],
+      [session, at(3, 2)],
+      [session, at(-1, 2)],
+      [time, at(last - 5, last + 5)],
+    ];
+    for (const [serde, value] of values) {
+      expect(() => serde.serialize(value as never, context), JSON.stringify(value)).toThrow(
+        expect.objectContaining({ code: 'UNENCODABLE' }),
+      );
+    }
+    expect(() => [time.serialize(at(last - 10, last), context), session.serialize(at(2, 2), context)]).not.toThrow();
+  });
+
+  it('are not read', () => {
+    expect(session.deserialize(int64s(2, 2), context)).toEqual(at(2, 2));
+    expect(time.deserialize(int64s(last - 10), context)).toEqual(at(last - 10, last));
+    for (const act of [
+      () => session.deserialize(int64s(2, 3), context),
+      () => time.deserialize(int64s(last - 9), context),
+    ]) {
+      expect(act).toThrow(expect.objectContaining({ code: 'UNDECODABLE' }));
+    }
+  });
+});
+
 describe('headers', () => {
   const headers = recordHeaders([
     ['trace', 'one'],

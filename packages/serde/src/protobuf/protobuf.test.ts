@@ -53,6 +53,18 @@ describe('a reflected type', () => {
     );
   });
 
+  it('gives bytes of their own: the fetch they were in may go', () => {
+    const source = 'syntax = "proto3"; message Blob { bytes data = 1; repeated bytes parts = 2; }';
+    const blobs = protobuf<{ data: Uint8Array; parts: Uint8Array[] }>(protobufjs.parse(source).root.lookupType('Blob'));
+    const written = blobs.serialize({ data: new Uint8Array(10).fill(1), parts: [new Uint8Array(3).fill(2)] }, context);
+    const fetched = new Uint8Array(1_000_000);
+    fetched.set(written, 500);
+    const value = blobs.deserialize(fetched.subarray(500, 500 + written.length), context);
+    fetched.fill(0);
+    expect([[...value.data], value.parts.map((part) => [...part])]).toEqual([Array(10).fill(1), [[2, 2, 2]]]);
+    expect(value.data.buffer.byteLength).toBeLessThanOrEqual(8192); // at most the pool of small buffers
+  });
+
   it('is named after the message', () => {
     expect(serde.name).toBe('protobuf(shop.Order)');
   });

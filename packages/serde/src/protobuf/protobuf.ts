@@ -51,7 +51,8 @@ export function protobuf(message: object): Serde<object> {
     },
     deserialize(data, context) {
       try {
-        const decoded = codec.decode(data);
+        // A copy: fields of bytes are views, and would keep the whole fetch in memory.
+        const decoded = codec.decode(data.slice());
         return codec.toObject === undefined ? decoded : withDefaults(codec.toObject(decoded, conversion), decoded);
       } catch (cause) {
         throw new UndecodableError(name, cause instanceof Error ? cause.message : String(cause), context, cause);
