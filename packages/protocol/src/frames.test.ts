@@ -483,6 +483,21 @@ it('gives each message defaults of its own, which may be changed', () => {
   expect(fetched().responses[0]!.partitionResponses[0]!.currentLeader).toEqual({ leaderId: -1, leaderEpoch: -1 });
 });
 
+it('writes tagged fields in the order of their tags, however the schema lists them', () => {
+  const schema = {
+    name: 'Tagged',
+    validVersions: '0',
+    flexibleVersions: '0+',
+    fields: [
+      { name: 'second', type: 'int8', versions: '0+', tag: 2, taggedVersions: '0+' },
+      { name: 'first', type: 'int8', versions: '0+', tag: 1, taggedVersions: '0+' },
+    ],
+  } as const;
+  const written = encodeMessage(schema, 0, { first: 5, second: 6 });
+  expect(written).toEqual(bytes('0000 02 01 01 05 02 01 06'));
+  expect(decodeMessage(schema, 0, written)).toEqual({ first: 5, second: 6 });
+});
+
 it('finds an API by its key', () => {
   expect(apiOf(18)).toBe(apis.apiVersions);
   expect(apiOf(4)).toBeUndefined();
