@@ -280,11 +280,11 @@ describe.each(['exactly_once_v2', 'at_least_once'] as const)('%s', (processingGu
       const builder = new StreamsBuilder('shop');
       builder.stream(one).sink(sink);
       const topology = builder.build();
-      const app = start(broker, topology);
       await client.producer().send(
         one,
         [0, 1, 2].map((value) => ({ key: 'k', value })),
       );
+      const app = start(broker, topology);
       while (batches.length === 0) await Promise.race([app.done, new Promise((resolve) => setImmediate(resolve))]);
       await app.close();
       expect(
@@ -341,6 +341,48 @@ describe('a sink that another owner has opened', () => {
       while (written.length < 3) await Promise.race([app.done, new Promise((resolve) => setImmediate(resolve))]);
       expect(written).toEqual([0, 1, 2]);
       expect(openCount).toBe(2);
+    });
+  });
+});
+
+describe('a sink whose target says that it has all before 3', () => {
+  const one = topic('one', { key: string, value: json<number>(), numPartitions: 1 });
+  const startWith = async (recordCount: number, run: (app: Streams, offsets: number[]) => Promise<void>) => {
+    await withTopics([one], async ({ broker, client }) => {
+      const producer = client.producer();
+      for (let value = 0; value < recordCount; value++) await producer.send(one, { key: 'k', value });
+      const offsets: number[] = [];
+      const sink: Sink<string, number> = {
+        name: 'target',
+        tier: 'transactional',
+        open: async () => ({
+          nextOffset: 3,
+          write: async ({ records }) => void offsets.push(...records.map(({ offset }) => offset)),
+          flush: async () => {},
+          close: async () => {},
+        }),
+      };
+      const builder = new StreamsBuilder('shop');
+      builder.stream(one).sink(sink);
+      await using app = Streams.start(builder.build(), { cluster: broker, commitIntervalMs: 10 });
+      await run(app, offsets);
+    });
+  };
+
+  it('goes on there, if the topic has as much', async () => {
+    await startWith(3, async (app) => await app.running);
+    await startWith(4, async (app, offsets) => {
+      while (offsets.length === 0) await Promise.race([app.done, new Promise((resolve) => setImmediate(resolve))]);
+      expect(offsets).toEqual([3]);
+    });
+  });
+
+  it('ends the app if the topic has less, as one that was made anew, rather than to drop what is new', async () => {
+    await startWith(2, async (app) => {
+      await expect(app.done).rejects.toMatchObject({
+        code: 'SINK_AHEAD',
+        context: { sink: 'target', topic: 'one', partition: 0, nextOffset: 3, endOffset: 2 },
+      });
     });
   });
 });

@@ -5,6 +5,7 @@ export type RuntimeErrorCode =
   | 'INCOMPATIBLE_PLAN'
   | 'MISSING_TOPIC'
   | 'SINK_FAILED'
+  | 'SINK_AHEAD'
   | 'VIEW_TIMEOUT'
   | 'NO_OWNER'
   | 'CLOSED';
@@ -44,6 +45,19 @@ export class SinkFailedError extends MillraceError {
       `The sink '${sink}' failed on ${topic}-${partition}: ${cause instanceof Error ? cause.message : String(cause)} ` +
         'Mend the target, or give the sink a policy: onError: { retries }, { deadLetter }.',
       { context: { sink, topic, partition }, retriable: isMillraceError(cause) && cause.retriable, cause },
+    );
+  }
+}
+
+/** A sink's target has the effects of records that the topic does not have: those to come would be taken for these, and dropped. */
+export class SinkAheadError extends MillraceError {
+  readonly code = 'SINK_AHEAD';
+  constructor(sink: string, topic: string, partition: number, nextOffset: number, endOffset: number) {
+    super(
+      `The target of the sink '${sink}' has all of ${topic}-${partition} before ${nextOffset}, and the topic ends at ${endOffset}: ` +
+        'it was made anew, or has lost records. Nothing was written. Give the sink another name, under which it begins anew, or ' +
+        'take the position out of the target.',
+      { context: { sink, topic, partition, nextOffset, endOffset } },
     );
   }
 }

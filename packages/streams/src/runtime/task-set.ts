@@ -79,7 +79,9 @@ export class TaskSet {
       warn,
       nowMs: () => clock.now(),
     };
-    this.#sinks = { plan, applicationId, collector: output, clock, onFailure, warn };
+    const endOffset = async (topic: string, partition: number): Promise<number> =>
+      (await cluster.endOffsets(topic)).get(partition) ?? 0;
+    this.#sinks = { plan, applicationId, collector: output, clock, endOffset, onFailure, warn };
     this.#running = {
       maxTaskIdleMs,
       monotonic: () => clock.monotonic(),

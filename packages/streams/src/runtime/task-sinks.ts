@@ -5,7 +5,7 @@ import type { ErrorPolicy } from '../errors.ts';
 import type { Plan, SinkNode } from '../plan/plan.ts';
 import type { SinkRecord } from '../sink.ts';
 import type { InputRecord, RecordCollector, RecordFailure } from '../task/ports.ts';
-import { SinkFailedError } from './errors.ts';
+import { SinkAheadError, SinkFailedError } from './errors.ts';
 import { SinkOutput, type SinkOutputOptions } from './sink-output.ts';
 import { within } from './within.ts';
 
@@ -15,7 +15,7 @@ export interface SinkInput {
   readonly partition: number;
   /** Place of the source in the sub-topology. */
   readonly source: number;
-  readonly queue: InputRecord & { readonly position: number };
+  readonly queue: InputRecord & { readonly position: number; readonly highWatermark: number | undefined };
 }
 
 /** What sinks need of their surroundings. */
@@ -24,6 +24,7 @@ export interface SinkSurroundings {
   readonly applicationId: string;
   readonly collector: RecordCollector;
   readonly clock: Clock;
+  readonly endOffset: (topic: string, partition: number) => Promise<number>;
   readonly onFailure?: ((failure: RecordFailure) => void) | undefined;
   readonly warn: (context: object, message: string) => void;
 }
@@ -138,6 +139,12 @@ export class TaskSinks {
     const { topic, partition } = input;
     const { applicationId } = around;
     const writer = await node.sink.open({ applicationId, topic, partition, epoch, signal: this.#signal });
+    try {
+      await checkNotAhead(writer.nextOffset, node, input, around);
+    } catch (error) {
+      await writer.close();
+      throw error;
+    }
     const final = finalPolicy(node.onError);
     const sources = typeof final === 'object' ? new Map<number, SourceRecord>() : undefined;
     const output = new SinkOutput(writer, input.queue.position, {
@@ -150,6 +157,22 @@ export class TaskSinks {
     });
     this.#sinks.set(sinkId(node.id, topic), { node, input, output, sources });
   }
+}
+
+/**
+ * The end is asked for anew where the one as of the assignment will not do: a former owner may have read further. It cannot any
+ * more, as the sink was opened since.
+ * @throws {SinkAheadError}
+ */
+async function checkNotAhead(
+  nextOffset = 0,
+  { name }: SinkNode,
+  { topic, partition, queue }: SinkInput,
+  around: SinkSurroundings,
+): Promise<void> {
+  if (nextOffset <= (queue.highWatermark ?? 0)) return;
+  const endOffset = await around.endOffset(topic, partition);
+  if (nextOffset > endOffset) throw new SinkAheadError(name, topic, partition, nextOffset, endOffset);
 }
 
 type FinalPolicy = 'fail' | 'skip' | { readonly deadLetter: string };
