@@ -44,7 +44,9 @@ class TopicWriter {
         );
       }
     }
-    this.#collector.send(topic, partition, record.timestampMs, keyBytes, valueBytes, record.headerEntries, onUnknown);
+    const partitionBytes = keyBytes === null ? undefined : serdes.key.partitionBytes?.(keyBytes);
+    const { timestampMs, headerEntries } = record;
+    this.#collector.send(topic, partition, timestampMs, keyBytes, valueBytes, headerEntries, onUnknown, partitionBytes);
   }
 }
 

@@ -18,7 +18,7 @@ export function copartitionsOf(nodes: readonly PlanNode[], contractCounts: Reado
       if (node.topic.kind === 'pattern') continue;
       const id = idOf(node.topic);
       topics.set(id, node.topic);
-      keyNames.set(id, encodingOf(node.key.name));
+      keyNames.set(id, withoutNullable(node.key.name));
       reached.add(id);
       const contract = node.topic.kind === 'external' ? contractCounts.get(node.topic.name) : undefined;
       if (contract !== undefined) counts.set(id, contract);
@@ -54,9 +54,11 @@ export function copartitionsOf(nodes: readonly PlanNode[], contractCounts: Reado
 
   function checkKeys(node: PlanNode, reached: ReadonlySet<string>): void {
     const ids = [...reached];
-    const other = ids.find((id) => keyNames.get(id) !== keyNames.get(ids[0]!));
-    if (other === undefined) return;
-    const keys = Object.fromEntries([ids[0]!, other].map((id) => [topics.get(id)!.name, keyNames.get(id)]));
+    const pair = ids
+      .flatMap((id, place) => ids.slice(0, place).map((other) => [other, id] as const))
+      .find(([one, other]) => areApart(keyNames.get(one)!, keyNames.get(other)!));
+    if (pair === undefined) return;
+    const keys = Object.fromEntries(pair.map((id) => [topics.get(id)!.name, keyNames.get(id)]));
     const list = Object.entries(keys).map(([topic, key]) => `'${topic}' (${key})`);
     throw new InvalidPlanError(
       `The keys of ${list.join(' and ')} meet in '${node.name}', but are encoded differently, so equal keys would lie on ` +
@@ -75,6 +77,19 @@ export function copartitionsOf(nodes: readonly PlanNode[], contractCounts: Reado
 }
 
 /** Keys that are not null are the same bytes with and without `nullable`. */
-function encodingOf(serde: string): string {
+function withoutNullable(serde: string): string {
   return serde.replace(/^nullable\((.*)\)$/, '$1');
+}
+
+/**
+ * Whether equal keys are placed by other bytes. Windows lie where their key does, so they may meet the key's own topic, of whose
+ * records they may be made; windows of two sizes are never equal.
+ */
+function areApart(one: string, other: string): boolean {
+  const [inner, otherInner] = [innerOf(one), innerOf(other)];
+  return inner !== one && otherInner !== other ? one !== other : inner !== otherInner;
+}
+
+function innerOf(serde: string): string {
+  return withoutNullable(serde.replace(/^windowed\((.*),\d+\)$/, '$1').replace(/^sessionWindowed\((.*)\)$/, '$1'));
 }

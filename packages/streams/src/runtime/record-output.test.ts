@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { BytesProducer } from '@millrace/client/bytes';
+import { partitionOf, type BytesProducer } from '@millrace/client/bytes';
 import { MillraceError } from '@millrace/platform';
 import { RecordOutput } from './record-output.ts';
 
@@ -110,5 +110,24 @@ describe('RecordOutput', () => {
     const { output: to } = output('NETWORK_EXCEPTION');
     to.send('nowhere', -1, 1, null, null, [], () => () => expect.fail('it may be there'));
     await expect(to.settled()).rejects.toMatchObject({ code: 'NETWORK_EXCEPTION' });
+  });
+
+  it('chooses the partition by the bytes that are named for it, also where the topic has to be asked for first', async () => {
+    const sent: string[] = [];
+    const producer = {
+      partitionCount: async () => 8,
+      append: (topic: string, partition: number) => void sent.push(`${topic} ${partition}`) ?? true,
+    } as unknown as BytesProducer;
+    const to = new RecordOutput(producer, new Map([['known', 8]]));
+    const key = Buffer.from('ada and a time');
+    for (const topic of ['known', 'asked']) {
+      to.send(topic, -1, 0, key, null, [], undefined, key.subarray(0, 3));
+      to.send(topic, -1, 0, Buffer.from('ada'), null, []);
+      to.send(topic, -1, 0, key, null, []);
+      await to.settled();
+    }
+    const [own, whole] = [partitionOf(Buffer.from('ada'), 8), partitionOf(key, 8)];
+    expect(own).not.toBe(whole);
+    expect(sent).toEqual(['known', 'asked'].flatMap((topic) => [own, own, whole].map((each) => `${topic} ${each}`)));
   });
 });

@@ -12,6 +12,7 @@ interface Waiting {
   readonly headers: readonly HeaderEntry[];
   /** undefined: without the topic the session cannot go on. */
   readonly refuse: Refusal | undefined;
+  readonly partitionBytes: Uint8Array | undefined;
 }
 
 /** A topic that is there. */
@@ -91,13 +92,16 @@ export class RecordOutput implements RecordCollector {
     value: Uint8Array | null,
     headers: readonly HeaderEntry[],
     onUnknown?: () => Refusal,
+    partitionBytes?: Uint8Array,
   ): void {
     this.#recordCount++;
     if (partition < 0) {
       const target = this.#targets.get(topic);
-      if (target === undefined) return this.#wait(topic, { timestampMs, key, value, headers, refuse: onUnknown?.() });
+      if (target === undefined) {
+        return this.#wait(topic, { timestampMs, key, value, headers, refuse: onUnknown?.(), partitionBytes });
+      }
       const count = this.#countOf(topic, target);
-      partition = key === null ? this.#stickyPartition % count : partitionOf(key, count);
+      partition = key === null ? this.#stickyPartition % count : partitionOf(partitionBytes ?? key, count);
     }
     if (!this.#producer.append(topic, partition, timestampMs, key, value, headers)) this.#isFull = true;
   }
@@ -138,8 +142,8 @@ export class RecordOutput implements RecordCollector {
     this.#waiting.delete(topic);
     this.#recordCount -= records.length; // they were counted when they came
     try {
-      for (const { timestampMs, key, value, headers, refuse } of records) {
-        if (refusal === undefined) this.send(topic, -1, timestampMs, key, value, headers);
+      for (const { timestampMs, key, value, headers, refuse, partitionBytes } of records) {
+        if (refusal === undefined) this.send(topic, -1, timestampMs, key, value, headers, undefined, partitionBytes);
         else if (refuse !== undefined && isMillraceError(refusal) && unwritable.has(refusal.code)) refuse(refusal);
         else throw refusal;
       }

@@ -17,7 +17,8 @@ export interface RecordCollector {
   /** Of an output topic: for partitioners, and for what is sent by key. */
   partitionCount(topic: string): number;
   /**
-   * The bytes are the collector's from here on. `partition` −1: by murmur2 of the key, without one as the producer likes.
+   * The bytes are the collector's from here on. `partition` −1: by murmur2 of `partitionBytes` (default: the key), without a key as
+   * the producer likes.
    * @param onUnknown called if the topic must be asked for first; what it gives back is called if there is none, instead of failing
    */
   send(
@@ -28,6 +29,7 @@ export interface RecordCollector {
     value: Uint8Array | null,
     headers: readonly HeaderEntry[],
     onUnknown?: () => Refusal,
+    partitionBytes?: Uint8Array,
   ): void;
 }
 

@@ -191,8 +191,8 @@ export class SimulatedApp {
         applicationId,
         collector: {
           partitionCount: (topic) => this.#cluster.topic(topic).partitionCount,
-          send: (topic, to, timestampMs, key, value, headers) => {
-            this.#transaction.push({ topic, partition: to, timestampMs, key, value, headers });
+          send: (topic, to, timestampMs, key, value, headers, _onUnknown, partitionBytes) => {
+            this.#transaction.push({ topic, partition: to, timestampMs, key, value, headers, partitionBytes });
           },
         },
         sink: (node, record, source) => this.#sinks.stage(node, record, source),

@@ -46,6 +46,7 @@ export interface PendingRecord {
   readonly key: Uint8Array | null;
   readonly value: Uint8Array | null;
   readonly headers: readonly HeaderEntry[];
+  readonly partitionBytes: Uint8Array | undefined;
 }
 
 /** The topics of a test, made when they are first named. They outlive a crash. */
@@ -70,8 +71,8 @@ export class SimulatedCluster {
     return this.#topics.values();
   }
 
-  append({ topic: name, partition, ...record }: PendingRecord): void {
+  append({ topic: name, partition, partitionBytes, ...record }: PendingRecord): void {
     const topic = this.topic(name);
-    topic.append({ ...record, partition: partition < 0 ? topic.partitionOf(record.key) : partition });
+    topic.append({ ...record, partition: partition < 0 ? topic.partitionOf(partitionBytes ?? record.key) : partition });
   }
 }
