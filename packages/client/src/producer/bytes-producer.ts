@@ -1,5 +1,6 @@
 import type { HeaderEntry } from '@millrace/protocol';
 import type { BytesProducer, BytesTransactionalProducer, GroupMetadata, TopicPartitionOffset } from '../bytes/types.ts';
+import { checkPositive } from '../check-options.ts';
 import { InvalidOptionError } from '../errors.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
 import { withTimeout } from '../network/with-timeout.ts';
@@ -66,13 +67,17 @@ export class EngineBytesProducer implements BytesProducer {
   }
 }
 
+/** Kafka's. */
+export const defaultTransactionTimeoutMs = 60_000;
+
 export class EngineBytesTransactionalProducer implements BytesTransactionalProducer {
   readonly engine: ProducerEngine;
   readonly transactions: TransactionManager;
   #closed: Promise<void> | undefined;
 
   constructor(cluster: ClusterClient, options: TransactionalProducerOptions) {
-    const { transactionalId, transactionTimeoutMs = 60_000 } = options;
+    const { transactionalId, transactionTimeoutMs = defaultTransactionTimeoutMs } = options;
+    checkPositive(options, ['transactionTimeoutMs']);
     if (transactionalId === '') throw new InvalidOptionError('transactionalId', "''", 'give it a name.');
     let transactions: TransactionManager | undefined;
     this.engine = new ProducerEngine(cluster, options, {

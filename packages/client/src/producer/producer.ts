@@ -7,7 +7,11 @@ import { withTimeout } from '../network/with-timeout.ts';
 import type { Position } from '../positions.ts';
 import type { ProducerOptions, TransactionalProducerOptions } from '../producer-options.ts';
 import type { OutgoingRecord } from '../records.ts';
-import { EngineBytesProducer, EngineBytesTransactionalProducer } from './bytes-producer.ts';
+import {
+  defaultTransactionTimeoutMs,
+  EngineBytesProducer,
+  EngineBytesTransactionalProducer,
+} from './bytes-producer.ts';
 import { RecordSender } from './record-sender.ts';
 import { sendFrom, type RecordSource, type SendFromOptions, type SendFromResult } from './send-from.ts';
 import type { TopicPartitionOffset } from '../bytes/types.ts';
@@ -42,9 +46,10 @@ export interface Producer extends Sender {
 
 export interface TransactionalProducer {
   /**
-   * Commits when `work` resolves, aborts when it throws, and gives back what it returned. One transaction at a time: calls
-   * wait for each other.
-   * @throws `PRODUCER_FENCED`, `COMMIT_FAILED`, and what `work` throws
+   * Commits when `work` resolves, aborts when it throws, and gives back what it returned. One transaction at a time: concurrent
+   * calls run one after the other, in their order. One that waits while another runs for longer than `transactionTimeoutMs` fails
+   * with `INVALID_TXN_STATE`; so does a call inside of the work of another, which would wait for itself.
+   * @throws `PRODUCER_FENCED`, `COMMIT_FAILED`, `INVALID_TXN_STATE`, `CLOSED`, and what `work` throws
    */
   transaction<R>(work: (transaction: Transaction) => Promise<R>): Promise<R>;
   /**
@@ -119,7 +124,12 @@ export class ClientTransactionalProducer implements TransactionalProducer {
   readonly #bytes: EngineBytesTransactionalProducer;
   readonly #sender: RecordSender;
   readonly #transactionalId: string;
+  readonly #transactionTimeoutMs: number;
   #last: Promise<unknown> = Promise.resolve();
+  /** Calls that wait for their turn. */
+  readonly #waiting = new Set<(error: Error) => void>();
+  /** The transaction at hand is over its time. */
+  #isOverdue = false;
   /** Of the transaction whose work was done last. */
   #committing: Promise<void> = Promise.resolve();
   #closed: Promise<void> | undefined;
@@ -128,11 +138,14 @@ export class ClientTransactionalProducer implements TransactionalProducer {
     this.#bytes = new EngineBytesTransactionalProducer(cluster, options);
     this.#sender = new RecordSender(this.#bytes.engine);
     this.#transactionalId = options.transactionalId;
+    this.#transactionTimeoutMs = options.transactionTimeoutMs ?? defaultTransactionTimeoutMs;
   }
 
   transaction<R>(work: (transaction: Transaction) => Promise<R>): Promise<R> {
-    const result = this.#last.then(() => this.#run(work));
-    this.#last = result.catch(() => undefined); // the caller is told
+    const before = this.#last;
+    const result = this.#turnAfter(before).then(() => this.#run(work));
+    // Also after one that did not wait to the end: the one that it waited for goes on.
+    this.#last = Promise.allSettled([before, result]);
     return result;
   }
 
@@ -161,12 +174,50 @@ export class ClientTransactionalProducer implements TransactionalProducer {
     await this.#bytes.close(Math.max(0, byMs - clock.monotonic()));
   }
 
+  /**
+   * A transaction over its time has been aborted by the coordinator: waiting for its end leads nowhere, and where it is its own work
+   * that waits, it never would end. (AsyncLocalStorage would know that at once, and make each promise of the process cost 180 ns
+   * instead of 50 in Node 20.)
+   */
+  #turnAfter(before: Promise<unknown>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#isOverdue) return reject(this.#overdueError());
+      this.#waiting.add(reject);
+      void before.then(() => {
+        this.#waiting.delete(reject);
+        resolve();
+      });
+    });
+  }
+
+  #overdueError(): Error {
+    const state = `for ${this.#transactionTimeoutMs} ms (transactionTimeoutMs) in another transaction`;
+    const remedy =
+      'Inside the work of a transaction use the one it is given; or make work shorter, or the time longer.';
+    return new InvalidTransactionStateError(this.#transactionalId, 'transaction', state, remedy);
+  }
+
+  /** From now on, until the function that it gives back is called. */
+  #watchTime(): () => void {
+    const { clock } = this.#bytes.engine.cluster.platform;
+    const cancel = clock.after(this.#transactionTimeoutMs, () => {
+      this.#isOverdue = true;
+      for (const reject of this.#waiting) reject(this.#overdueError());
+      this.#waiting.clear();
+    });
+    return () => {
+      cancel();
+      this.#isOverdue = false;
+    };
+  }
+
   async #run<R>(work: (transaction: Transaction) => Promise<R>): Promise<R> {
     const { transactions } = this.#bytes;
     this.#checkOpen();
     if (transactions.state === 'not initialized') await transactions.init();
     this.#checkOpen();
     transactions.begin();
+    const ended = this.#watchTime();
     const transaction = new ClientTransaction(this.#sender, this.#transactionalId);
     try {
       const result = await work(transaction);
@@ -179,6 +230,8 @@ export class ClientTransactionalProducer implements TransactionalProducer {
       transaction.end();
       await this.#abort();
       throw error;
+    } finally {
+      ended();
     }
   }
 
