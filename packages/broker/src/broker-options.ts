@@ -10,6 +10,7 @@ export interface BrokerOptions {
   /**
    * What `acks=all` waits for. `'commit'` (default): on disk, by one fdatasync for all that wait. `'interval:50'`: synced every
    * 50 ms. `'os'`: in the page cache, as Kafka does. With `data: 'memory'` it is always `'os'`.
+   * @throws `INVALID_CONFIG`
    */
   readonly flush?: FlushMode | undefined;
   /** Memory for the tails of the logs, so that consumers at the head never touch the disk. Default 64 MiB. */
@@ -44,7 +45,9 @@ export interface Listener {
 export type BrokerErrorCode =
   | 'DATA_DIR_LOCKED'
   | 'CORRUPT_LOG'
+  | 'UNKNOWN_TRANSACTION_STATE'
   | 'PORT_IN_USE'
+  | 'NETWORK_ERROR'
   | 'UNKNOWN_CONFIG'
   | 'INVALID_CONFIG'
   | 'NOT_LISTENING'

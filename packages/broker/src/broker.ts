@@ -75,6 +75,7 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
    * @throws `DATA_DIR_LOCKED`: another broker has the directory
    * @throws `FILE_SYSTEM_ERROR`: the directory cannot be made, read or written
    * @throws `CORRUPT_LOG`: files contradict each other in a way that recovery cannot mend
+   * @throws `UNKNOWN_TRANSACTION_STATE`: a later version has written to the directory
    * @throws `PORT_IN_USE`, `NETWORK_ERROR`: a listener's port is taken, or its host is none of this machine's
    * @throws `UNKNOWN_CONFIG`, `INVALID_CONFIG`: also for an option that cannot be what it is
    */

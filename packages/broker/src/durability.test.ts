@@ -323,9 +323,18 @@ it('sets a second stray directory of one name aside beside the first', async () 
     file.writev([Buffer.from(at)], 0);
     file.close();
   }
-  await using broker = await openOn(files);
+  const aside = (): readonly string[] => files.list('/data').filter((name) => name.startsWith('lost'));
+  const broker = await openOn(files);
   expect(broker.metrics().partitionCount).toBe(0);
-  expect(files.list('/data').filter((name) => name.startsWith('lost'))).toEqual(['lost-0-stray', 'lost-0-stray-2']);
+  expect(aside()).toEqual(['lost-0-stray', 'lost-0.2-stray']);
+  await broker.close();
+
+  // Under names that no partition has, so that they stay there.
+  await using again = await openOn(files);
+  expect(aside()).toEqual(['lost-0-stray', 'lost-0.2-stray']);
+  const test = TestBroker.over(again);
+  await test.createTopic('lost-0-stray', { partitions: 3 });
+  expect(await test.fetch('lost-0-stray', 0, { partition: 2 })).toMatchObject({ errorCode: 0, highWatermark: 0 });
 });
 
 it('removes what a deletion left, and nothing else whose name ends so', async () => {

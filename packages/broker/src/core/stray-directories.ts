@@ -20,7 +20,7 @@ export function clearStrays(options: {
     }
     if (expected.has(name) || !/^.+-\d+$/.test(name) || files.stat(path)?.kind !== 'directory') continue;
     if (hasRecords(files, path)) {
-      const aside = freeName(files, `${path}-stray`);
+      const aside = freeName(files, path);
       files.rename(path, aside);
       logger.warn({ directory: path, aside }, 'a partition directory belongs to no topic; it was set aside');
     } else {
@@ -30,10 +30,10 @@ export function clearStrays(options: {
   }
 }
 
-/** One of that name may lie there from another time. */
+/** One of that name may lie there from another time. Whatever the number, no partition has such a name. */
 function freeName(files: FileSystem, path: string): string {
-  let free = path;
-  for (let number = 2; files.stat(free) !== undefined; number++) free = `${path}-${number}`;
+  let free = `${path}-stray`;
+  for (let number = 2; files.stat(free) !== undefined; number++) free = `${path}.${number}-stray`;
   return free;
 }
 

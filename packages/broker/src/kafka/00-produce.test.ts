@@ -1,8 +1,20 @@
-import { apis, readBatchHeader, setBaseOffset } from '@millrace/protocol';
+import { KafkaStorageError } from '@millrace/log';
+import { silentLogger } from '@millrace/platform';
+import {
+  apis,
+  decodeRequestHeader,
+  decodeResponse,
+  encodeRequest,
+  readBatchHeader,
+  setBaseOffset,
+} from '@millrace/protocol';
 import { describe, expect, it } from 'vitest';
 import { batchOf, valuesOf } from '../testing/batches.ts';
 import { TestBroker } from '../testing/memory-broker.ts';
+import { produce } from './00-produce.ts';
 import { errorCodes } from './error-codes.ts';
+import type { ConnectionContext } from './handler.ts';
+import type { KafkaServices } from './kafka-services.ts';
 
 const magicAt = 16;
 const crcAt = 17;
@@ -173,6 +185,51 @@ describe('Produce', () => {
     await test.createTopic('orders');
     expect(await test.produce('orders', batchOf(['a']), { acks })).toMatchObject({
       errorCode: errorCodes.INVALID_REQUIRED_ACKS,
+    });
+  });
+
+  describe('over commits that are held back', () => {
+    /** One request for as many partitions as there are commits, one for each. */
+    function answerOver(commits: readonly Promise<void>[]): Promise<readonly number[]> {
+      const logs = commits.map((done) => ({
+        append: () => ({ baseOffset: 0, logAppendTimeMs: -1, logStartOffset: 0, commit: { done } }),
+      }));
+      const services = { topics: { topic: () => ({ isInternal: false, logs }) }, logger: silentLogger };
+      const handler = produce(services as unknown as KafkaServices);
+      const partitionData = commits.map((_, index) => ({ index, records: batchOf(['a']) }));
+      const frame = Buffer.concat(
+        encodeRequest(
+          apis.produce,
+          9,
+          { correlationId: 1, clientId: 'raw' },
+          { acks: 1, topicData: [{ name: 'orders', partitionData }] },
+        ).parts,
+      ).subarray(4);
+      const answer = handler.respond(frame, decodeRequestHeader(frame), {} as ConnectionContext);
+      return Promise.resolve(answer).then((whole) => {
+        const { responses } = decodeResponse(apis.produce, 9, Buffer.concat(whole!.parts).subarray(4));
+        return responses[0]!.partitionResponses.map(({ errorCode }) => errorCode);
+      });
+    }
+
+    it('answers when all of them are done: a repeated batch may belong to an earlier one than the batch beside it', async () => {
+      const settle: (() => void)[] = [];
+      const commits = [0, 1, 2].map(() => new Promise<void>((resolve) => void settle.push(resolve)));
+      let codes: readonly number[] | undefined;
+      const answered = answerOver(commits).then((given) => (codes = given));
+      for (const finish of settle) {
+        await new Promise(setImmediate);
+        expect(codes).toBeUndefined();
+        finish();
+      }
+      await answered;
+      expect(codes).toEqual([0, 0, 0]);
+    });
+
+    it('acknowledges none of the batches when one of them fails', async () => {
+      const failure = new KafkaStorageError('The disk failed.', {});
+      const code = errorCodes.KAFKA_STORAGE_ERROR;
+      expect(await answerOver([Promise.resolve(), Promise.reject(failure)])).toEqual([code, code]);
     });
   });
 

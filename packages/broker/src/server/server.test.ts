@@ -104,6 +104,19 @@ describe('a connection', () => {
     expect(client.answered).toEqual([1, 2, 3]);
   });
 
+  it('reads what it has written: what follows a produce request begins when that is answered', async () => {
+    await using world = await World.open();
+    await world.run(world.test.createTopic('orders'));
+    const client = await world.client();
+    client.post(apis.produce, 9, {
+      acks: -1,
+      topicData: [{ name: 'orders', partitionData: [{ index: 0, records: batchOf(['mine']) }] }],
+    });
+    const fetched = await world.run(client.request(apis.fetch, 12, { maxWaitMs: 0, topics: topics('orders') }));
+    expect(valuesOf(fetched.responses[0]!.partitions[0]!.records)).toEqual([[0, 'mine']]);
+    expect(client.answered).toEqual([1, 2]);
+  });
+
   it('gets the answers of one turn in one write', async () => {
     const clock = new VirtualClock();
     const run = onVirtualTime(clock);
