@@ -38,6 +38,9 @@ it('refuses times and limits that are not above 0, as nothing would ever come of
   await expect(client.producer().sendFrom(letters, source, { maxBufferedRecords: 0 })).rejects.toThrow(
     invalid('maxBufferedRecords') as Error,
   );
+  expect(() => client.transactionalProducer({ transactionalId: 'x', transactionTimeoutMs: 0 })).toThrow(
+    invalid('transactionTimeoutMs') as Error,
+  );
   const broker = new ScriptedBroker(new VirtualClock());
   for (const option of ['requestTimeoutMs', 'metadataMaxAgeMs', 'maxResponseBytes']) {
     await expect(Client.connect(broker, { [option]: 0 }), option).rejects.toThrow(invalid(option) as Error);

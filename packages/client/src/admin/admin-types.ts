@@ -2,7 +2,13 @@ import type { TopicConfig } from '@millrace/serde';
 import type { Position, TopicPartition } from '../positions.ts';
 import type { PartitionLag } from '../consumer/consumer.ts';
 
-/** Named as in Java's `Admin`. A call fails as a whole, with the first error, which names its topic or group. */
+/**
+ * Named as in Java's `Admin`. A call fails as a whole, with the first error, which names its topic or group.
+ *
+ * What is not answered is asked again, as by Java's: the second time a broker may say of what the first has done that it cannot
+ * be done (`UNKNOWN_TOPIC_OR_PARTITION` by `deleteTopics`, `INVALID_PARTITIONS` by `createPartitions`, `GROUP_ID_NOT_FOUND` by
+ * `deleteConsumerGroups`). The others come to the same however often they are asked.
+ */
 export interface Admin {
   /**
    * Makes the topics of these contracts, and waits until the cluster knows them. One that exists is left alone if its partition

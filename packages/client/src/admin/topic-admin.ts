@@ -47,15 +47,18 @@ export async function createTopics(
 
 export async function deleteTopics(cluster: ClusterClient, names: readonly string[]): Promise<void> {
   if (names.length === 0) return;
+  const left = new Set(names);
   await cluster.retrying(async () => {
     const connection = await controllerConnection(cluster);
     const { requestTimeoutMs: timeoutMs } = cluster;
     const answer = await connection.request(
       apis.deleteTopics,
       connection.serves(apis.deleteTopics, 6)
-        ? { topics: names.map((name) => ({ name })), timeoutMs }
-        : { topicNames: names, timeoutMs },
+        ? { topics: [...left].map((name) => ({ name })), timeoutMs }
+        : { topicNames: [...left], timeoutMs },
     );
+    // Another try is for the others: these would be unknown by then.
+    for (const { name, errorCode } of answer.responses) if (errorCode === errorCodes.NONE) left.delete(name ?? '');
     for (const { name, errorCode, errorMessage } of answer.responses) {
       if (errorCode === errorCodes.UNKNOWN_TOPIC_OR_PARTITION) throw new UnknownTopicError(name ?? '');
       await checkTopic(cluster, errorCode, 'DeleteTopics', name ?? '', errorMessage);
