@@ -116,7 +116,7 @@ describe('RecordOutput', () => {
     const sent: string[] = [];
     const producer = {
       partitionCount: async () => 8,
-      append: (topic: string, partition: number) => void sent.push(`${topic} ${partition}`) ?? true,
+      append: (topic: string, partition: number) => sent.push(`${topic} ${partition}`) > 0,
     } as unknown as BytesProducer;
     const to = new RecordOutput(producer, new Map([['known', 8]]));
     const key = Buffer.from('ada and a time');

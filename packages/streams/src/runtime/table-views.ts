@@ -157,7 +157,8 @@ class LocalStore {
       );
       return local.length > 0 ? local : [0];
     }
-    return [partitionOf(this.encodeKey(key), count)];
+    const bytes = this.encodeKey(key);
+    return [partitionOf(this.plan.key.partitionBytes?.(bytes) ?? bytes, count)];
   }
 
   #place(partition: number): Place | undefined {
