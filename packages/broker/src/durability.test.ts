@@ -372,6 +372,34 @@ it('tells of a full disk when a topic is made, and can make it once there is roo
   }
 });
 
+it('keeps what was deleted from the start of a log deleted, and the configs of a topic in effect', async () => {
+  const files = new SimulatedFileSystem();
+  const test = TestBroker.over(await openOn(files));
+  await test.createTopic('orders');
+  for (const value of ['a', 'b', 'c']) await test.produce('orders', batchOf([{ value, timestampMs: nowMs }]));
+  const deleted = await test.client.request(apis.deleteRecords, 2, {
+    topics: [{ name: 'orders', partitions: [{ partitionIndex: 0, offset: 2 }] }],
+  });
+  expect(deleted.topics[0]?.partitions[0]).toMatchObject({ errorCode: 0, lowWatermark: 2 });
+  const configs = [{ name: 'max.message.bytes', configOperation: 0, value: '10' }];
+  await test.client.request(apis.incrementalAlterConfigs, 1, {
+    resources: [{ resourceType: 2, resourceName: 'orders', configs }],
+  });
+  files.losePower();
+  await expect(test.broker.close()).rejects.toMatchObject({ code: 'FILE_SYSTEM_ERROR' });
+  for (let start = 0; start < 2; start++) {
+    await using broker = await openOn(files);
+    const again = TestBroker.over(broker);
+    expect(await again.fetch('orders', 1)).toMatchObject({ errorCode: 1 }); // OFFSET_OUT_OF_RANGE
+    const fetched = await again.fetch('orders', 2);
+    expect(fetched).toMatchObject({ errorCode: 0, logStartOffset: 2, highWatermark: 3 });
+    expect(valuesOf(fetched.records)).toEqual([[2, 'c']]);
+    expect(await again.produce('orders', batchOf([{ value: 'd', timestampMs: nowMs }]))).toMatchObject({
+      errorCode: 10, // MESSAGE_TOO_LARGE
+    });
+  }
+});
+
 it('leaves no file open, though the disk has failed or a log cannot be opened', async () => {
   const files = new SimulatedFileSystem();
   const counting = new RefusingFiles(files);

@@ -132,6 +132,32 @@ it('answers who waits when their log is deleted', async () => {
   expect(await waiting).toMatchObject([{ code: 'KAFKA_STORAGE_ERROR' }]);
 });
 
+it('listens to a log once, however often its beginning is deleted and others come to wait', async () => {
+  const world = await Logs.open(1);
+  const [log] = world.logs as [PartitionLog];
+  let listening = 0;
+  const onEvent = log.onEvent.bind(log);
+  log.onEvent = (listener) => {
+    listening++;
+    const remove = onEvent(listener);
+    return () => {
+      listening--;
+      remove();
+    };
+  };
+  for (let round = 0; round < 5; round++) {
+    log.append(batchOf(['x']), 'client');
+    await world.clock.advance(0);
+    const waiting = world.fetcher.fetch(world.request());
+    const another = world.fetcher.fetch(world.request());
+    expect(listening).toBe(1);
+    await world.run(log.deleteRecordsBefore(-1));
+    expect(valuesIn(await waiting)).toEqual([[]]);
+    await another;
+  }
+  expect(listening).toBe(0);
+});
+
 it('gives one batch when responses hold too much memory', async () => {
   let budget = 1 << 20;
   const world = await Logs.open(1, () => budget);

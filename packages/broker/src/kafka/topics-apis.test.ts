@@ -113,6 +113,15 @@ describe('Metadata', () => {
     }
   });
 
+  it('gives who asks for a topic the one that somebody else is about to make', async () => {
+    await using test = await TestBroker.open({ config: { 'num.partitions': 3 } });
+    const other = RawClient.dial(test.broker);
+    const made = test.createTopic('orders', { partitions: 2 });
+    const { topics } = await other.request(apis.metadata, 12, { topics: [{ name: 'orders' }] });
+    expect(topics).toMatchObject([{ errorCode: errorCodes.NONE, topicId: await made }]);
+    expect(topics[0]?.partitions).toHaveLength(2);
+  });
+
   it.each([
     ['the request forbids it', {}, { topics: [{ name: 'orders' }], allowAutoTopicCreation: false }],
     ['the broker forbids it', { 'auto.create.topics.enable': false }, { topics: [{ name: 'orders' }] }],
@@ -532,12 +541,29 @@ describe('configs', () => {
     expect(await named()).toContainEqual(['cleanup.policy', 'compact', 1]);
   });
 
-  it('take effect on the log at once', async () => {
+  it('take effect on all logs of the topic at once, and on those that are added', async () => {
+    await using test = await TestBroker.open();
+    await test.createTopic('orders', { partitions: 2 });
+    const produceTo = async (partition: number): Promise<number> =>
+      (await test.produce('orders', batchOf(['a']), { partition })).errorCode;
+    expect([await produceTo(0), await produceTo(1)]).toEqual([errorCodes.NONE, errorCodes.NONE]);
+    await alter(test, [{ name: 'max.message.bytes', configOperation: 0, value: '10' }]);
+    await test.client.request(apis.createPartitions, 3, { topics: [{ name: 'orders', count: 3, assignments: null }] });
+    for (const partition of [0, 1, 2]) expect(await produceTo(partition)).toBe(errorCodes.MESSAGE_TOO_LARGE);
+    await alter(test, [{ name: 'max.message.bytes', configOperation: 1, value: null }]);
+    for (const partition of [0, 1, 2]) expect(await produceTo(partition)).toBe(errorCodes.NONE);
+  });
+
+  it('change nothing where they are only validated', async () => {
     await using test = await TestBroker.open();
     await test.createTopic('orders');
+    const changes = [{ name: 'max.message.bytes', configOperation: 0, value: '10' }];
+    const resources = [{ resourceType: topicResource, resourceName: 'orders', configs: changes }];
+    const { responses } = await test.client.request(apis.incrementalAlterConfigs, 1, { resources, validateOnly: true });
+    expect(responses[0]?.errorCode).toBe(errorCodes.NONE);
     expect(await test.produce('orders', batchOf(['a']))).toMatchObject({ errorCode: 0 });
-    await alter(test, [{ name: 'max.message.bytes', configOperation: 0, value: '10' }]);
-    expect(await test.produce('orders', batchOf(['a']))).toMatchObject({ errorCode: errorCodes.MESSAGE_TOO_LARGE });
+    const { configs } = await describeConfigs(test, topicResource, 'orders', ['max.message.bytes']);
+    expect(configs[0]?.value).toBe('1048588');
   });
 
   it.each([
