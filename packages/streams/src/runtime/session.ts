@@ -84,6 +84,8 @@ export class Session {
       topics: patterns.length === 0 ? topics : anyOf(topics, patterns),
       isolationLevel: 'read_committed',
       autoOffsetReset: 'none',
+      // Each input is paused in time. In a common limit, those that wait would leave no room for those that they wait for.
+      maxBufferedBytes: Number.MAX_SAFE_INTEGER,
       assignors: [streamsAssignor({ planHash: plan.hash, sources })],
       groupInstanceId: options.groupInstanceId,
       leaveOnClose: options.leaveOnClose,
