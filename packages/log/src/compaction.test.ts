@@ -1,10 +1,10 @@
 import { SeededRandom, SimulatedFileSystem } from '@millrace/platform/simulated';
-import { readBatchHeader, RecordReader } from '@millrace/protocol';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Compactor } from './compaction.ts';
 import { inlineCompactor } from './compactors.ts';
 import type { PartitionLog } from './partition-log.ts';
+import { committed, foldOf } from './testing/committed.ts';
 import { batch, LogHarness, readAll } from './testing/harness.ts';
 
 const compacted = { cleanupPolicy: 'compact', segmentBytes: 400, indexIntervalBytes: 100 } as const;
@@ -22,53 +22,6 @@ async function compact(
   const done = log.compact(compactor).finally(() => (isDone = true));
   while (!isDone) await harness.clock.advance(0);
   await done;
-}
-
-interface CommittedRecord {
-  readonly offset: number;
-  readonly key: string;
-  readonly value: string | null;
-}
-
-/** What a consumer of committed records gets, by the rules that clients follow. */
-async function committed(log: PartitionLog): Promise<CommittedRecord[]> {
-  const aborted = new Map<number, number[]>();
-  const records: CommittedRecord[] = [];
-  for (let offset = log.logStartOffset; offset < log.lastStableOffset;) {
-    const read = await log.read(offset, { maxBytes: 1_000_000, minOneBatch: true, isolation: 'read_committed' });
-    if (read.parts.length === 0) break;
-    for (const { producerId, firstOffset } of read.abortedTransactions!) {
-      const known = aborted.get(producerId) ?? [];
-      if (!known.includes(firstOffset)) aborted.set(producerId, [...known, firstOffset]);
-    }
-    for (const part of read.parts) {
-      for (let position = 0; position < part.length;) {
-        const header = readBatchHeader(part, position);
-        const isControl = (header.attributes & 0x20) !== 0;
-        const starts = aborted.get(header.producerId) ?? [];
-        const reader = new RecordReader();
-        reader.reset(part, position);
-        const started = starts.filter((first) => first <= header.baseOffset + header.lastOffsetDelta);
-        while (reader.next()) {
-          if (isControl) {
-            // An abort ends the oldest aborted transaction that has begun.
-            if (new DataView(reader.key!.buffer, reader.key!.byteOffset).getInt16(2) === 0 && started.length > 0) {
-              aborted.set(
-                header.producerId,
-                starts.filter((first) => first !== Math.min(...started)),
-              );
-            }
-          } else if (!((header.attributes & 0x10) !== 0 && started.length > 0)) {
-            const value = reader.value === null ? null : Buffer.from(reader.value).toString();
-            records.push({ offset: reader.offset, key: Buffer.from(reader.key!).toString(), value });
-          }
-        }
-        offset = header.baseOffset + header.lastOffsetDelta + 1;
-        position += header.sizeBytes;
-      }
-    }
-  }
-  return records;
 }
 
 it('keeps the last value of each key at its offset, and the end of the log', async () => {
@@ -275,14 +228,4 @@ function forget(harness: LogHarness): void {
   for (const name of harness.files.list(harness.directory)) {
     if (!name.endsWith('.log')) harness.files.remove(`${harness.directory}/${name}`);
   }
-}
-
-/** The state that records leave behind. */
-function foldOf(records: readonly { readonly key: string; readonly value: string | null }[]): Map<string, string> {
-  const state = new Map<string, string>();
-  for (const { key, value } of records) {
-    if (value === null) state.delete(key);
-    else state.set(key, value);
-  }
-  return state;
 }
