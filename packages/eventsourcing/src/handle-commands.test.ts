@@ -52,6 +52,25 @@ it('answers an accepted command with its events, keeps the state, and publishes 
   ]);
 });
 
+it('keeps no state of an aggregate to which nothing has happened, whatever commands it has accepted', () => {
+  const quiet = decider({
+    name: 'quiet',
+    command: json<{ type: 'look' }>(),
+    event: json<{ type: 'seen' }>(),
+    state: json<{ seen: number }>(),
+    stateVersion: 1,
+    initialState: () => ({ seen: 0 }),
+    decide: () => [],
+    evolve: (state) => state,
+  });
+  const builder = new StreamsBuilder('quiet');
+  const { state } = handleCommands(builder, quiet);
+  using driver = new TestDriver(builder.build());
+  driver.pipeInput(quiet.commands, { key: 'a', value: { type: 'look' }, headers: { 'millrace-reply-to': 'bus' } });
+  expect(driver.readValues(replies)).toEqual([{ status: 'accepted', version: 0, events: [] }]);
+  expect(driver.store(state).get('a')).toBeUndefined();
+});
+
 it('says in the headers of an event where it comes from', () => {
   using app = bank();
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';

@@ -174,6 +174,34 @@ describe('a timeout', () => {
     expect(driver.store(processes).get('o1')).toEqual({ state: { fired: 1 }, timeouts: [] });
   });
 
+  it('that was called off is forgotten, and one that is due with another that ends the process does not set off', () => {
+    const racing = processManager({
+      name: 'racing',
+      from: [orders],
+      correlate: (_, orderId) => orderId,
+      state: json<{ fired: string[] }>(),
+      initialState: () => ({ fired: [] }),
+      react(state, input, { send, setTimeout, clearTimeout, id }) {
+        if (input.kind === 'timeout') {
+          return { state: null, actions: [send(account, id, { type: 'open', owner: input.name })] };
+        }
+        const isPlaced = input.kind === 'event' && input.event.type === 'placed';
+        const both = [setTimeout('first', seconds(30)), setTimeout('second', seconds(30))];
+        return { state, actions: isPlaced ? both : [clearTimeout('second')] };
+      },
+    });
+    const builder = new StreamsBuilder('races');
+    const processes = runProcess(builder, racing);
+    using driver = new TestDriver(builder.build());
+    driver.pipeInput(orders, placed);
+    driver.advanceWallClockTime(seconds(30));
+    expect(driver.readValues(account.commands)).toEqual([{ type: 'open', owner: 'first' }]);
+    expect(driver.store(processes).get('o1')).toBeUndefined();
+
+    driver.pipeInput(orders, placed, { key: 'o1', value: { type: 'paid', cents: 7 } });
+    expect(driver.store(processes).get('o1')).toEqual({ state: { fired: [] }, timeouts: ['first'] });
+  });
+
   it('survives a restart', () => {
     using driver = new TestDriver(plan().topology);
     driver.pipeInput(orders, placed);

@@ -156,6 +156,28 @@ describe.runIf(available('redis'))('a store in Redis', () => {
     }
   });
 
+  it('is read when a commit that Redis has refused for now has got through, and is not taken for lost before', async () => {
+    await using own = await startRedis();
+    const ownRedis = new Redis(own.url);
+    const ownBackend = redisBackend({ url: own.url }) as StateStoreBackend;
+    try {
+      const store = await fresh(await ownBackend.openStore(specOf('full')));
+      await store.commit(commitOf(0, 0, 1, { a: '1' }));
+      await ownRedis.config('SET', 'maxmemory', '1');
+      const commit = store.commit(commitOf(0, 1, 2, { a: '2' }));
+      let isRead = false;
+      const reading = read(store, keyAt('a')).finally(() => (isRead = true));
+      for (let i = 0; i < 100; i++) await ownRedis.ping(); // in which the first read is answered, with the old marks
+      expect(isRead).toBe(false);
+      await ownRedis.config('SET', 'maxmemory', '0');
+      expect(await commit).toEqual({ verdict: 'applied' });
+      expect(await reading).toEqual(['2']);
+    } finally {
+      ownRedis.disconnect();
+      await ownBackend.close();
+    }
+  });
+
   it('is lost, not stale, after FLUSHALL: for reads, commits and claims alike', async () => {
     const store = await fresh(await backend.openStore(specOf('flushed')));
     await store.commit(commitOf(0, 0, 1, { a: '1' }));
