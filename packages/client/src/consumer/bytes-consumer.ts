@@ -105,6 +105,33 @@ export class EngineBytesConsumer implements BytesConsumer {
     }
   }
 
+  /** The group waits for an action between two records, or there is a failure to tell: `attend` does that. */
+  get mustAttend(): boolean {
+    return this.#actions.length > 0 || this.#failure !== undefined;
+  }
+
+  /** As `poll`, for a caller that still has records to hand out. @throws what `poll` throws */
+  async attend(): Promise<void> {
+    assert(!this.#isPolling, 'one poll at a time');
+    this.#isPolling = true;
+    try {
+      while (!this.isClosed) {
+        const action = this.#actions.shift();
+        if (action === undefined) break;
+        await this.#runAction(action);
+      }
+      if (this.isClosed) throw new ClosedError('consumer');
+      if (this.#failure !== undefined) throw this.#failure;
+    } finally {
+      this.#isPolling = false;
+    }
+  }
+
+  /** Records of a chunk that was polled, and that are not handed out now: `poll` gives them again. */
+  giveBack(chunk: FetchedChunk): void {
+    this.#fetcher.giveBack(chunk);
+  }
+
   assign(positions: readonly TopicPartitionOffset[]): void {
     assert(this.#member === undefined, 'the group assigns');
     for (const { topic, partition } of this.#fetcher.partitions.values()) this.#fetcher.remove(topic, partition);

@@ -28,7 +28,7 @@ export interface Consumer<R> extends AsyncIterable<R> {
   readonly assignment: readonly TopicPartition[];
   /** Records between what was handed out and the end of each partition, as of its last fetch. */
   readonly lag: readonly PartitionLag[];
-  /** Default: all that are assigned now. */
+  /** From the next turn on, whatever is fetched or decoded ahead. Default: all that are assigned now. */
   pause(partitions?: readonly TopicPartition[]): void;
   resume(partitions?: readonly TopicPartition[]): void;
   /** Goes on elsewhere; what was fetched of the partition is dropped. */
@@ -66,6 +66,8 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
   /** The chunk that is being decoded, and an error that comes after what was decoded of it. */
   #chunk: FetchedChunk | undefined;
   #nextOffset = 0;
+  /** The chunk that the batch in the loop is of. */
+  #handedOutOf: FetchedChunk | undefined;
   readonly #takenAway = new Map<string, number>();
   #pendingError: Error | undefined;
   #isIterated = false;
@@ -141,7 +143,7 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
     const progress = this.#progress;
     return {
       next: () => {
-        const record = progress.next() as R | undefined;
+        const record = this.#mustAttend ? undefined : (progress.next() as R | undefined);
         if (record !== undefined) return Promise.resolve({ done: false as const, value: record });
         return this.#nextRecord();
       },
@@ -166,6 +168,7 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
 
   pause(partitions: readonly TopicPartition[] = this.assignment): void {
     this.#bytes.pause(partitions);
+    for (const partition of partitions) this.#holdBack(partition);
   }
 
   resume(partitions: readonly TopicPartition[] = this.assignment): void {
@@ -176,7 +179,7 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
     this.#bytes.seek(position);
     if (this.#bytes.position(position) === undefined) return; // not assigned
     this.#progress.sought(position);
-    if (this.#chunk?.topic === position.topic && this.#chunk.partition === position.partition) {
+    if (this.#chunk !== undefined && isOf(this.#chunk, position)) {
       this.#chunk = undefined;
       this.#pendingError = undefined;
     }
@@ -197,8 +200,18 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
     if (this.#options.enableAutoCommit ?? true) this.#autoCommitLater();
   }
 
+  get #mustAttend(): boolean {
+    return this.#bytes.mustAttend || this.#closed !== undefined;
+  }
+
   async #nextRecord(): Promise<IteratorResult<R, undefined>> {
     for (;;) {
+      // Before anything else, as it may take away what is decoded.
+      if (this.#mustAttend) {
+        if (this.#closed === undefined) this.#progress.recordDone();
+        if (!(await this.#unlessClosed(() => this.#bytes.attend().then(() => true))))
+          return { done: true, value: undefined };
+      }
       const record = this.#progress.next() as R | undefined;
       if (record !== undefined) return { done: false, value: record };
       const batch = await this.#nextBatch();
@@ -208,15 +221,25 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
   }
 
   /** undefined: the consumer is closed. */
-  async #nextBatch(): Promise<ClientRecordBatch<R> | undefined> {
-    try {
+  #nextBatch(): Promise<ClientRecordBatch<R> | undefined> {
+    return this.#unlessClosed(async () => {
       while (this.#closed === undefined) {
+        if (this.#bytes.mustAttend) await this.#bytes.attend();
         if (this.#pendingError !== undefined) throw this.#pendingError;
         const chunk = this.#chunk ?? (await this.#poll());
         if (chunk === undefined) continue;
         const batch = await this.#decode(chunk);
         if (batch !== undefined) return batch;
       }
+      return undefined;
+    });
+  }
+
+  /** undefined: the consumer is closed. */
+  async #unlessClosed<T>(work: () => Promise<T | undefined>): Promise<T | undefined> {
+    try {
+      const result = this.#closed === undefined ? await work() : undefined;
+      if (result !== undefined) return result;
     } catch (error) {
       if (this.#closed !== undefined && isMillraceError(error, 'CLOSED')) return undefined;
       // The loop ends by it: what was done before is committed, and the group need not wait for us.
@@ -252,10 +275,25 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
     }
     const at = { topic, partition, highWatermark, firstOffset, lastOffset: part.nextOffset - 1 };
     const grant = this.#grantOf(chunk);
+    this.#handedOutOf = chunk;
     return new ClientRecordBatch(at, part.records, {
       metadata: () => this.#groupOf(at, grant),
       settled: () => this.#bytes.settled,
     });
+  }
+
+  /** What is decoded of a paused partition goes back to what is fetched ahead, as far as the loop has not been given it. */
+  #holdBack(partition: TopicPartition): void {
+    const isDecoding = this.#chunk !== undefined && isOf(this.#chunk, partition);
+    const decodedFrom = this.#progress.cut(partition);
+    const offset = decodedFrom ?? (isDecoding ? this.#nextOffset : undefined);
+    if (offset === undefined) return;
+    const chunk = isDecoding ? this.#chunk! : this.#handedOutOf!;
+    if (isDecoding) {
+      this.#chunk = undefined;
+      this.#pendingError = undefined;
+    }
+    this.#bytes.giveBack(chunk.from(offset));
   }
 
   /** How often the partition has been taken away: what was handed out before is not this member's to commit any more. */
@@ -323,7 +361,7 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
     }
     this.#progress.drop(partitions);
     const chunk = this.#chunk;
-    if (chunk !== undefined && partitions.some((p) => p.topic === chunk.topic && p.partition === chunk.partition)) {
+    if (chunk !== undefined && partitions.some((partition) => isOf(chunk, partition))) {
       this.#chunk = undefined;
     }
   }
@@ -343,6 +381,10 @@ export class ClientConsumer<R extends Position> implements Consumer<R> {
 }
 
 const assignors = { 'cooperative-sticky': cooperativeSticky, range } as const;
+
+function isOf(chunk: FetchedChunk, { topic, partition }: TopicPartition): boolean {
+  return chunk.topic === topic && chunk.partition === partition;
+}
 
 function place({ topic, partition }: TopicPartition): TopicPartition {
   return { topic, partition };

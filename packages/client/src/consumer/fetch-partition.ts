@@ -51,6 +51,12 @@ export class FetchPartition {
     this.lastFetchedEpoch = chunk.lastLeaderEpoch;
   }
 
+  /** What was taken and not handed out comes first again. */
+  unshift(chunk: FetchedChunk): void {
+    this.chunks.unshift(chunk);
+    this.bufferedBytes += chunk.byteLength;
+  }
+
   shift(): FetchedChunk | undefined {
     const chunk = this.chunks.shift();
     if (chunk !== undefined) this.bufferedBytes -= chunk.byteLength;

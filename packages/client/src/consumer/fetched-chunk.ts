@@ -36,9 +36,8 @@ export class FetchedChunk implements FetchedRecords {
   readonly byteLength: number;
   /** Of the last batch, for truncation detection (KIP-320). */
   readonly lastLeaderEpoch: number;
-  readonly #bytes: Uint8Array;
+  readonly #source: ChunkSource;
   readonly #positions: readonly number[];
-  readonly #reader: RecordReader;
   #nextBatch = 0;
   #isInBatch = false;
 
@@ -48,8 +47,7 @@ export class FetchedChunk implements FetchedRecords {
     this.partition = source.partition;
     this.firstOffset = source.fetchOffset;
     this.highWatermark = source.highWatermark;
-    this.#bytes = source.bytes;
-    this.#reader = source.reader;
+    this.#source = source;
     const { positions, endPosition, nextOffset, lastLeaderEpoch } = scan(source);
     this.#positions = positions;
     this.byteLength = endPosition;
@@ -63,25 +61,30 @@ export class FetchedChunk implements FetchedRecords {
   }
 
   get reader(): RecordReader {
-    return this.#reader;
+    return this.#source.reader;
+  }
+
+  /** The same records from `offset` on, to be read anew. */
+  from(offset: number): FetchedChunk {
+    return new FetchedChunk({ ...this.#source, fetchOffset: offset, isCrcChecked: false });
   }
 
   forEach(visit: (reader: RecordReader) => void): void {
-    const reader = this.#reader;
+    const { reader, bytes } = this.#source;
     for (const position of this.#positions) {
-      reader.reset(this.#bytes, position);
+      reader.reset(bytes, position);
       while (reader.next()) if (reader.offset >= this.firstOffset) visit(reader);
     }
   }
 
   /** The same, record by record: true while `reader` is at one. */
   next(): boolean {
-    const reader = this.#reader;
+    const { reader, bytes } = this.#source;
     for (;;) {
       while (this.#isInBatch && reader.next()) if (reader.offset >= this.firstOffset) return true;
       const position = this.#positions[this.#nextBatch++];
       if (position === undefined) return false;
-      reader.reset(this.#bytes, position);
+      reader.reset(bytes, position);
       this.#isInBatch = true;
     }
   }

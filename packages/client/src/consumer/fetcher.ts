@@ -98,6 +98,15 @@ export class Fetcher {
     return undefined;
   }
 
+  /** Takes back what is left of the chunk that was taken last of its partition. */
+  giveBack(chunk: FetchedChunk): void {
+    const partition = this.get(chunk.topic, chunk.partition);
+    if (partition === undefined) return;
+    partition.unshift(chunk);
+    this.#bufferedBytes += chunk.byteLength;
+    if (partition.chunks.length === 1) this.#ready.push(partition);
+  }
+
   /** Fetches what may be fetched, once this turn's changes are made. */
   wake(): void {
     if (this.#isScheduled || this.#isClosed) return;

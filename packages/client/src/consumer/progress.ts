@@ -45,6 +45,25 @@ export class Progress {
     return record;
   }
 
+  /** The loop asks for more, and is to wait: the record in hand is done. */
+  recordDone(): void {
+    const current = this.#current;
+    if (current === undefined || this.#index === 0) return;
+    const { topic, partition, records } = current;
+    if (this.#index === records.length) this.batchDone();
+    else this.#setDone({ topic, partition }, records[this.#index - 1]!.offset + 1);
+  }
+
+  /** What is left of the current batch is not handed out; gives back where that begins, if it is of this partition. */
+  cut({ topic, partition }: TopicPartitionId): number | undefined {
+    const current = this.#current;
+    if (current?.topic !== topic || current.partition !== partition) return undefined;
+    const next = current.records[this.#index];
+    if (next === undefined) return undefined;
+    this.#current = { ...current, records: current.records.slice(0, this.#index), lastOffset: next.offset - 1 };
+    return next.offset;
+  }
+
   /** The loop asks for more than the current batch: all of it is done. */
   batchDone(): void {
     const current = this.#current;
