@@ -498,6 +498,29 @@ it('writes tagged fields in the order of their tags, however the schema lists th
   expect(decodeMessage(schema, 0, written)).toEqual({ first: 5, second: 6 });
 });
 
+it('carries structs that may be null, and the numbers that few messages have', () => {
+  const schema = {
+    name: 'Rare',
+    validVersions: '0-1',
+    flexibleVersions: '1+',
+    fields: [
+      { name: 'cursor', type: [{ name: 'at', type: 'uint16', versions: '0+' }], versions: '0+', nullable: '0+' },
+      { name: 'mask', type: 'uint32', versions: '0+' },
+      { name: 'share', type: 'float64', versions: '0+' },
+    ],
+  } as const;
+  const rest = 'ffffffff 3ff8000000000000';
+  for (const [version, value, written] of [
+    [0, { cursor: { at: 65_535 }, mask: 2 ** 32 - 1, share: 1.5 }, `0000 01 ffff ${rest}`],
+    [0, { cursor: null, mask: 2 ** 32 - 1, share: 1.5 }, `0000 ff ${rest}`],
+    [1, { cursor: { at: 1 }, mask: 2 ** 32 - 1, share: 1.5 }, `0001 01 0001 00 ${rest} 00`],
+  ] as const) {
+    expect(encodeMessage(schema, version, value)).toEqual(bytes(written));
+    expect(decodeMessage(schema, version, bytes(written))).toEqual(value);
+  }
+  expect(() => decodeMessage(schema, 0, bytes(`0000 02 ffff ${rest}`))).toThrow('is neither null nor present: 2');
+});
+
 it('finds an API by its key', () => {
   expect(apiOf(18)).toBe(apis.apiVersions);
   expect(apiOf(4)).toBeUndefined();

@@ -73,6 +73,18 @@ describe('windowed keys', () => {
   });
 });
 
+it('what wraps a serde prepares it as well', async () => {
+  const prepared: string[] = [];
+  const inner = {
+    ...string,
+    prepare: (name: string, part: string) => Promise.resolve(void prepared.push(`${name} ${part}`)),
+  };
+  for (const serde of [nullable(inner), windowed(inner, { sizeMs: 1 }), sessionWindowed(inner)]) {
+    await serde.prepare!('orders', 'key');
+  }
+  expect(prepared).toEqual(Array(3).fill('orders key'));
+});
+
 describe('windows that are none', () => {
   const time = windowed(string, { sizeMs: 10 });
   const session = sessionWindowed(string);

@@ -250,6 +250,12 @@ describe('lz4', () => {
     );
   });
 
+  it('begins no match in the last twelve bytes of a block, as the format demands', () => {
+    const sizeOf = (text: string): string => Buffer.from(compress('lz4', Buffer.from(text))).toString('hex', 7, 11);
+    expect(sizeOf('abcdefgh' + 'abcdefghijkl')).toBe('11000000'); // a match of seven, twelve bytes before the end
+    expect(sizeOf('abcdefghi' + 'abcdefghijk')).toBe('14000080'); // stored as it is
+  });
+
   it('reads a block by hand: literals, a match that overlaps itself, last literals', () => {
     const frame = '04224d18 604082 0a000000 15 61 0100 50 6263646566 00000000';
     expect(Buffer.from(decompress('lz4', hex(frame), 100)).toString()).toBe('a'.repeat(10) + 'bcdef');

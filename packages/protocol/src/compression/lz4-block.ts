@@ -1,10 +1,12 @@
+import assert from 'node:assert/strict';
 import { malformed } from './errors.ts';
 
 const minMatch = 4;
 /** The format's rules for the end of a block: the last five bytes are literals, and no match begins in the last twelve. */
 const lastLiterals = 5;
 const matchFindLimit = 12;
-const maxOffset = 65_535;
+/** So that every match is in reach of two bytes. */
+const maxBlockBytes = 65_536;
 const hashBits = 13;
 /** Where four bytes of this hash were last seen, plus one; 0 is never. Reused: compressing is synchronous. */
 const table: Int32Array = new Int32Array(1 << hashBits);
@@ -14,8 +16,9 @@ export function lz4BlockBound(length: number): number {
   return length + Math.ceil(length / 255) + 16;
 }
 
-/** Compresses `source[start, end)` into `out` at `at`, which has room for `lz4BlockBound`. Gives the end of what was written. */
+/** Compresses `source[start, end)`, 64 KiB at most, into `out` at `at`, which has room for `lz4BlockBound`. Gives the end of what was written. */
 export function lz4CompressBlock(source: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
+  assert(end - start <= maxBlockBytes, 'a block is no larger than its matches reach');
   let written = at;
   let anchor = start;
   const lastMatchStart = end - matchFindLimit;
@@ -28,7 +31,7 @@ export function lz4CompressBlock(source: Uint8Array, start: number, end: number,
       const slot = Math.imul(bits, 0x9e3779b1) >>> (32 - hashBits);
       const candidate = table[slot]! - 1 + start;
       table[slot] = position - start + 1;
-      if (candidate < start || position - candidate > maxOffset || word(source, candidate) !== bits) {
+      if (candidate < start || word(source, candidate) !== bits) {
         // The longer nothing repeats, the larger the steps: incompressible data goes by quickly.
         position += 1 + (misses++ >>> 6);
         continue;

@@ -65,6 +65,19 @@ describe('a reflected type', () => {
     expect(value.data.buffer.byteLength).toBeLessThanOrEqual(8192); // at most the pool of small buffers
   });
 
+  it('hands on what the schema does not know, where protobufjs keeps it', () => {
+    const { Reader } = protobufjs;
+    const { discardUnknown } = Reader;
+    const bytes = Uint8Array.of(0x0a, 1, 0x61, 0xf8, 0x06, 5); // field 1: "a"; field 111: 5
+    try {
+      Reader.discardUnknown = false;
+      const value = { ...serde.deserialize(bytes, context) };
+      expect(new Uint8Array(serde.serialize(value, context))).toEqual(bytes);
+    } finally {
+      Reader.discardUnknown = discardUnknown;
+    }
+  });
+
   it('is named after the message', () => {
     expect(serde.name).toBe('protobuf(shop.Order)');
   });
