@@ -64,6 +64,30 @@ describe('Fetch', () => {
     expect(sizes.filter((size) => size === 0)).toHaveLength(1);
   });
 
+  it('gives that batch whichever of the partitions has it: one that has nothing takes no turn', async () => {
+    await using test = await TestBroker.open();
+    await test.createTopic('orders', { partitions: 2 });
+    await test.produce('orders', batchOf(['x'.repeat(1000)]), { partition: 1 });
+    for (let round = 0; round < 8; round++) {
+      const { responses } = await fetchBoth(test, { maxBytes: 10, partitionMaxBytes: 10 });
+      const sizes = responses[0]?.partitions.map(({ records }) => (records as Uint8Array).length > 0);
+      expect(sizes).toEqual([false, true]);
+    }
+  });
+
+  it('gives no more than fetch.max.bytes, whatever the client would take, and waits for no more', async () => {
+    await using test = await TestBroker.open({ config: { 'fetch.max.bytes': 1024 } });
+    await test.createTopic('orders');
+    const batch = batchOf(['x'.repeat(300)]);
+    for (let count = 0; count < 5; count++) await test.produce('orders', batchOf(['x'.repeat(300)]));
+    const { records } = await test.fetch('orders', 0, {
+      maxBytes: 1 << 24,
+      minBytes: 1 << 20,
+      maxWaitMs: 60_000,
+    });
+    expect((records as Uint8Array).length).toBe(2 * batch.length);
+  });
+
   it('begins with another partition each time, so that a small budget starves none', async () => {
     await using test = await TestBroker.open();
     await test.createTopic('orders', { partitions: 2 });
