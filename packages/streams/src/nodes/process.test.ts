@@ -76,6 +76,36 @@ it('a cancelled timer does not fire', () => {
   expect(read(driver)).toEqual([]);
 });
 
+it('a timer that another one due with it has cancelled or moved does not fire; one that it sets waits for the next time', () => {
+  const builder = new StreamsBuilder('due');
+  builder
+    .stream(input)
+    .process({
+      name: 'due',
+      onRecord(word, _, { timers, timestampMs }) {
+        if (word !== 'set') return;
+        for (const name of ['a', 'b', 'c', 'd']) timers.set(name, { atMs: timestampMs + 10 });
+      },
+      *onTimer({ name, atMs }, _, { timers }) {
+        yield name;
+        if (name !== 'a') return;
+        timers.cancel('b');
+        timers.set('c', { atMs: atMs + 100 });
+        timers.set('e', { atMs });
+      },
+    })
+    .to(output);
+  using driver = new TestDriver(builder.build());
+  const fired = (): unknown[] => driver.readValues(output);
+  driver.pipeInput(input, at(0, 'set'));
+  driver.pipeInput(input, at(10, 'go'));
+  expect(fired()).toEqual(['a', 'd']);
+  driver.pipeInput(input, at(109, 'go'));
+  expect(fired()).toEqual(['e']);
+  driver.pipeInput(input, at(110, 'go'));
+  expect(fired()).toEqual(['c']);
+});
+
 it('timers and stores outlive a crash, and each timer fires once', () => {
   const { topology, words } = sayLater('stream');
   using driver = new TestDriver(topology, { autoCommit: false });

@@ -52,19 +52,23 @@ export class TimerQueue {
     for (const { atMs, key } of this.#heaps[clock].items) if (atMs <= timeMs) yield key;
   }
 
-  /** Takes out all that are due; by time, then key, then name. Those that are set meanwhile wait for the next call. */
-  takeDue(clock: Timer['clock'], timeMs: number): { readonly key: unknown; readonly timer: Timer }[] {
+  /**
+   * Takes out those that are due, one by one; by time, then key, then name. One that was cancelled or moved when its turn comes is
+   * passed over; those that are set meanwhile wait for the next call.
+   */
+  *takeDue(clock: Timer['clock'], timeMs: number): Iterable<{ readonly key: unknown; readonly timer: Timer }> {
     const heap = this.#heaps[clock];
-    const due: { readonly key: unknown; readonly timer: Timer }[] = [];
+    const due: Scheduled[] = [];
     for (let next = heap.peek(); next !== undefined && next.atMs <= timeMs; next = heap.peek()) {
       heap.pop();
-      const { key, name, atMs } = next;
-      if (this.#isSet(next, clock)) {
-        this.#remove(key, name);
-        due.push({ key, timer: { name, atMs, clock } });
-      }
+      due.push(next);
     }
-    return due;
+    for (const next of due) {
+      if (!this.#isSet(next, clock)) continue;
+      const { key, name, atMs } = next;
+      this.#remove(key, name);
+      yield { key, timer: { name, atMs, clock } };
+    }
   }
 
   #set(key: unknown, timer: Timer): void {
