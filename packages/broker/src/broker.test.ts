@@ -99,6 +99,14 @@ it('tells clients the advertised address of the listener that they came by', asy
   inside.close();
 });
 
+it('tells clients of this process what the first listener advertises, as they may pass it on', async () => {
+  await using test = await TestBroker.open({ listen: { port: 0, host: '0.0.0.0', advertised: 'broker.example' } });
+  const { brokers } = await test.client.request(apis.metadata, 9, { topics: [] });
+  const port = Number(test.broker.address.split(':')[1]);
+  expect(brokers).toMatchObject([{ host: 'broker.example', port }]);
+  expect(test.broker.address).toBe(`0.0.0.0:${port}`);
+});
+
 it('forgets everything at a reset, and keeps connections and its cluster id', async () => {
   await using test = await TestBroker.open();
   const { clusterId } = test.broker;

@@ -112,7 +112,7 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
     this.#logger.info({ addresses, clusterId: this.clusterId }, 'the broker is open');
   }
 
-  /** `host:port` of the first listener. @throws `NOT_LISTENING` */
+  /** `host:port` of the first listener, where it listens: what it advertises may be another. @throws `NOT_LISTENING` */
   get address(): string {
     const first = this.#addresses[0];
     if (first === undefined) throw new NotListeningError();
@@ -136,7 +136,7 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
   dial(): InProcessChannel {
     this.#openCoreOrThrow();
     if (this.#failure !== undefined) throw new BrokerClosedError(this.#failure);
-    return this.#server.dial(this.#addresses[0] ?? { host: '127.0.0.1', port: 0 });
+    return this.#server.dial();
   }
 
   /**

@@ -125,6 +125,18 @@ it('tells an offset out of range at once, beside what the others have', async ()
   expect(results[1]).toMatchObject({ code: 'OFFSET_OUT_OF_RANGE' });
 });
 
+it.each([1, 4])('does not wait at offset %i of a log from 2 to 3', async (offset) => {
+  const world = await Logs.open(1);
+  const [log] = world.logs;
+  for (const value of ['a', 'b', 'c']) log!.append(batchOf([value]), 'client');
+  await world.clock.advance(0);
+  await world.run(log!.deleteRecordsBefore(2));
+  const positions = [{ log: log!, offset, maxBytes: 1000 }];
+  const results = await world.fetcher.fetch(world.request({ positions, minBytes: 1 << 20 }));
+  expect(results).toMatchObject([{ code: 'OFFSET_OUT_OF_RANGE' }]);
+  expect(world.fetcher.parkedCount).toBe(0);
+});
+
 it('answers who waits when their log is deleted', async () => {
   const world = await Logs.open(1);
   const waiting = world.fetcher.fetch(world.request());

@@ -31,6 +31,7 @@ export class Server {
   readonly #sessions: Set<Session> = new Set<Session>();
   readonly #countByAddress: Map<string, number> = new Map<string, number>();
   readonly #listeners: NetworkListener[] = [];
+  #advertised: { readonly host: string; readonly port: number } | undefined;
   #socketCount = 0;
   #toFlush: Session[] = [];
   #cancelSweep: (() => void) | undefined;
@@ -81,13 +82,15 @@ export class Server {
       this.#accept(connection, advertised),
     );
     advertised = { ...advertised, port: endpoint.advertised.port ?? listener.port };
+    this.#advertised ??= advertised;
     this.#listeners.push(listener);
     return { host: endpoint.host, port: listener.port };
   }
 
-  /** A connection from within the process. */
-  dial(advertised: { readonly host: string; readonly port: number }): InProcessChannel {
+  /** A connection from within the process. It is told what the first listener advertises. */
+  dial(): InProcessChannel {
     const { transport, channel } = inProcessPair(this.#clock);
+    const advertised = this.#advertised ?? { host: '127.0.0.1', port: 0 };
     this.#sessions.add(new Session(transport, this.#host, { advertised, isLocal: true }));
     return channel;
   }
