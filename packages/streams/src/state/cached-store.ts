@@ -199,6 +199,14 @@ export class CachedStore implements StateStore {
     return startMs + this.plan.windowMs + this.plan.retentionMs <= this.streamTimeMs;
   }
 
+  /** Windows with entries that retention takes when stream time has come there, ascending. */
+  startsExpiredBy(timeMs: number): readonly number[] {
+    const before = timeMs - this.plan.windowMs - this.plan.retentionMs;
+    let count = 0;
+    while (count < this.#starts.length && this.#starts[count]! <= before) count++;
+    return this.#starts.slice(0, count);
+  }
+
   /** Stream time is at least so much. */
   advance(timeMs: number): void {
     if (timeMs > this.streamTimeMs) this.streamTimeMs = timeMs;

@@ -90,6 +90,14 @@ export class Announcements {
     }
   }
 
+  /** Windows that retention takes by then: what they hold is deleted in the changelog, which nothing else would do. */
+  announceExpired(timeMs: number): void {
+    for (const { plan } of this.#compiled.windows) {
+      const store = this.#compiled.stores.get(plan.stores[0]!)!;
+      for (const startMs of store.startsExpiredBy(timeMs)) store.wantWindow(startMs);
+    }
+  }
+
   /** Windows that close since their inputs have been silent for so long. */
   announceIdle(idleMs: number): void {
     for (const { plan, node } of this.#compiled.windows) {

@@ -109,7 +109,9 @@ export class Task implements StreamTask {
   async prefetch(): Promise<
     { readonly verdict: 'current' } | { readonly verdict: 'stale'; readonly store: StateStore }
   > {
-    this.#announcements.announceTimers('stream', this.#announcements.takeMaxTimeMs());
+    const timeMs = this.#announcements.takeMaxTimeMs();
+    this.#announcements.announceTimers('stream', timeMs);
+    this.#announcements.announceExpired(timeMs);
     const answers = await Promise.all(this.#stores.map((store) => store.prefetch()));
     const stale = answers.indexOf(false);
     return stale < 0 ? { verdict: 'current' } : { verdict: 'stale', store: this.#stores[stale]! };
