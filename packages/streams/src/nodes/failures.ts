@@ -94,9 +94,14 @@ export class Failures {
   }
 }
 
+/** What a record that is tried again goes into: a node may have several. */
+export interface RetriedInput extends Receiver {
+  /** The value to wait with: with what the node looks up for it, as of now. Default: the value alone. */
+  hold?(key: unknown, value: unknown): unknown;
+}
+
 interface Waiting {
-  /** What it goes into: a node may have several inputs. */
-  readonly input: Receiver;
+  readonly input: RetriedInput;
   readonly key: unknown;
   readonly value: unknown;
   readonly oldValue: unknown;
@@ -116,7 +121,7 @@ export class Retrying {
   readonly #queue: Waiting[] = [];
   #attempt = 0;
   /** What is being tried. */
-  #trying: Receiver | null = null;
+  #trying: RetriedInput | null = null;
   #isDue = true;
   #cancel: (() => void) | undefined;
 
@@ -133,19 +138,19 @@ export class Retrying {
   }
 
   /** What is passed to the input instead. */
-  around(input: Receiver): Receiver {
+  around(input: RetriedInput): Receiver {
     return { receive: (key, value, oldValue) => this.#receive(input, key, value, oldValue) };
   }
 
-  #receive(input: Receiver, key: unknown, value: unknown, oldValue: unknown): void {
+  #receive(input: RetriedInput, key: unknown, value: unknown, oldValue: unknown): void {
     if (this.#queue.length > 0) {
-      this.#queue.push({ input, key, value, oldValue, record: this.#record.snapshot(), attempt: 0 });
+      this.#queue.push({ ...this.#waitingOf(input, key, value, oldValue), attempt: 0 });
       return;
     }
     this.#try(input, 0, key, value, oldValue);
   }
 
-  #try(input: Receiver, attempt: number, key: unknown, value: unknown, oldValue: unknown): void {
+  #try(input: RetriedInput, attempt: number, key: unknown, value: unknown, oldValue: unknown): void {
     this.#attempt = attempt;
     this.#trying = input;
     input.receive(key, value, oldValue);
@@ -158,14 +163,18 @@ export class Retrying {
     const input = this.#trying;
     if (input === null || this.#attempt >= retries || when?.(error) === false) return false;
     this.#failures.retried(error);
-    const record = this.#record.snapshot();
-    this.#queue.unshift({ input, key, value, oldValue, record, attempt: this.#attempt + 1 });
+    this.#queue.unshift({ ...this.#waitingOf(input, key, value, oldValue), attempt: this.#attempt + 1 });
     this.#isDue = false;
     this.#cancel = this.#environment.clock.after(Math.min(backoffMs * 2 ** this.#attempt, maxBackoffMs), () => {
       this.#isDue = true;
       this.#environment.onProgress();
     });
     return true;
+  }
+
+  #waitingOf(input: RetriedInput, key: unknown, value: unknown, oldValue: unknown): Omit<Waiting, 'attempt'> {
+    const held = input.hold === undefined ? value : input.hold(key, value);
+    return { input, key, value: held, oldValue, record: this.#record.snapshot() };
   }
 
   /** Does what is due. */

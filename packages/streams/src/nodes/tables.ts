@@ -1,7 +1,7 @@
 import type { Aggregation } from '../plan/aggregation.ts';
 import type { CurrentRecord } from '../task/record-context.ts';
 import type { RowChange } from '../state/row-change-serde.ts';
-import type { Failures, TaskCounts } from './failures.ts';
+import type { Failures, RetriedInput, TaskCounts } from './failures.ts';
 import type { Receiver } from './receiver.ts';
 import { isNothing, notPromise } from './stateless.ts';
 import type { StoredTable, TableGetter } from './stored-table.ts';
@@ -224,14 +224,12 @@ export class TableMapValuesNode implements Receiver, TableGetter {
 
 /** Rows of two tables with one key. `left` and `right` are what the two inputs pass changes to. */
 export class TableTableJoinNode implements TableGetter {
-  readonly left: Receiver;
-  readonly right: Receiver;
+  readonly left: RetriedInput;
+  readonly right: RetriedInput;
   readonly #joiner: Joiner;
   readonly #kind: 'inner' | 'left' | 'outer';
   readonly #leftTable: TableGetter;
   readonly #rightTable: TableGetter;
-  readonly #record: CurrentRecord;
-  readonly #failures: Failures;
 
   constructor(
     joiner: Joiner,
@@ -241,24 +239,13 @@ export class TableTableJoinNode implements TableGetter {
     failures: Failures,
     next: Receiver,
   ) {
-    this.#record = record;
     this.#joiner = joiner;
     this.#kind = kind;
     this.#leftTable = tables.left;
     this.#rightTable = tables.right;
-    this.#failures = failures;
-    this.left = {
-      receive: (key, value, oldValue) => {
-        const join = (row: unknown): unknown => this.#join(row, this.#rightTable.getPassedOn(key), key);
-        this.#pass(next, key, value, oldValue, join, this.#rightTable);
-      },
-    };
-    this.right = {
-      receive: (key, value, oldValue) => {
-        const join = (row: unknown): unknown => this.#join(this.#leftTable.getPassedOn(key), row, key);
-        this.#pass(next, key, value, oldValue, join, this.#leftTable);
-      },
-    };
+    const join: Joiner = (left, right, key) => this.#join(left, right, key);
+    this.left = new JoinSide(tables.right, join, record, failures, next);
+    this.right = new JoinSide(tables.left, (row, other, key) => join(other, row, key), record, failures, next);
   }
 
   get(key: unknown): unknown {
@@ -271,31 +258,6 @@ export class TableTableJoinNode implements TableGetter {
     return Math.max(this.#leftTable.timestampOf(key), this.#rightTable.timestampOf(key));
   }
 
-  #pass(
-    next: Receiver,
-    key: unknown,
-    value: unknown,
-    oldValue: unknown,
-    join: (row: unknown) => unknown,
-    other: TableGetter,
-  ): void {
-    let joined: unknown;
-    let oldJoined: unknown;
-    try {
-      joined = join(value);
-      oldJoined = join(oldValue);
-      notPromise(this.#failures.node, joined);
-    } catch (error) {
-      return this.#failures.handle(error, key, value, oldValue);
-    }
-    if (joined === undefined && oldJoined === undefined) return;
-    const record = this.#record;
-    const { timestampMs } = record;
-    record.timestampMs = Math.max(timestampMs, other.timestampOf(key));
-    next.receive(key, joined, oldJoined);
-    record.timestampMs = timestampMs;
-  }
-
   #join(left: unknown, right: unknown, key: unknown): unknown {
     const hasRow =
       this.#kind === 'inner'
@@ -304,6 +266,71 @@ export class TableTableJoinNode implements TableGetter {
           ? left !== undefined
           : left !== undefined || right !== undefined;
     return hasRow ? (this.#joiner(left, right, key) ?? undefined) : undefined;
+  }
+}
+
+/** A row that waits for its next try, with the one it meets: by then the other table may have changed. */
+class Meeting {
+  readonly row: unknown;
+  readonly other: unknown;
+  readonly otherTimeMs: number;
+
+  constructor(row: unknown, other: unknown, otherTimeMs: number) {
+    this.row = row;
+    this.other = other;
+    this.otherTimeMs = otherTimeMs;
+  }
+}
+
+class JoinSide implements RetriedInput {
+  readonly #other: TableGetter;
+  readonly #join: (row: unknown, other: unknown, key: unknown) => unknown;
+  readonly #record: CurrentRecord;
+  readonly #failures: Failures;
+  readonly #next: Receiver;
+
+  constructor(
+    other: TableGetter,
+    join: (row: unknown, other: unknown, key: unknown) => unknown,
+    record: CurrentRecord,
+    failures: Failures,
+    next: Receiver,
+  ) {
+    this.#other = other;
+    this.#join = join;
+    this.#record = record;
+    this.#failures = failures;
+    this.#next = next;
+  }
+
+  /** @param value a row, or a `Meeting` of one */
+  receive(key: unknown, value: unknown, oldValue: unknown): void {
+    const meeting = value instanceof Meeting ? value : undefined;
+    let joined: unknown;
+    let oldJoined: unknown;
+    try {
+      const other = meeting === undefined ? this.#other.getPassedOn(key) : meeting.other;
+      joined = this.#join(meeting === undefined ? value : meeting.row, other, key);
+      oldJoined = this.#join(oldValue, other, key);
+      notPromise(this.#failures.node, joined);
+    } catch (error) {
+      return this.#failures.handle(error, key, value, oldValue);
+    }
+    if (joined === undefined && oldJoined === undefined) return;
+    const record = this.#record;
+    const { timestampMs } = record;
+    record.timestampMs = Math.max(timestampMs, meeting?.otherTimeMs ?? this.#other.timestampOf(key));
+    this.#next.receive(key, joined, oldJoined);
+    record.timestampMs = timestampMs;
+  }
+
+  hold(key: unknown, value: unknown): unknown {
+    if (value instanceof Meeting) return value;
+    try {
+      return new Meeting(value, this.#other.getPassedOn(key), this.#other.timestampOf(key));
+    } catch {
+      return value; // a function behind the other table has failed: it is asked again with the next try
+    }
   }
 }
 
