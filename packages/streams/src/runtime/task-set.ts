@@ -257,8 +257,8 @@ export class TaskSet {
       task.close();
       this.#around.options.events.taskClosed(task);
     }
-    await (runner?.sinks ?? opening?.filled?.sinks)?.close();
-    await Promise.all((stores ?? []).map((store) => this.#closeStore(store)));
+    const sinks = runner?.sinks ?? opening?.filled?.sinks;
+    await Promise.all([sinks?.close(), ...(stores ?? []).map((store) => this.#closeStore(store))]);
   }
 
   /** A commit that its backend has not answered is in the changelog: the next owner need not wait for it. */
