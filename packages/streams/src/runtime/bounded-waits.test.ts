@@ -32,7 +32,7 @@ const handOverMs = 50_000;
 const failureGraceMs = 10_000;
 
 /** Stores in a server that goes away: what it is told then is never answered. */
-function leaving(): { readonly store: StateStoreBackend; leave(): void; readonly left: Promise<void> } {
+function leaving(): { readonly store: StateStoreBackend; readonly leave: () => void; readonly left: Promise<void> } {
   const far = new FarBackend(false);
   let isAway = false;
   let told: () => void = () => {};

@@ -4,8 +4,7 @@ import type { Clock } from '@millrace/platform';
 export async function within(clock: Clock, limitMs: number, work: Promise<unknown>): Promise<boolean> {
   let cancel: (() => void) | undefined;
   const late = new Promise<boolean>((resolve) => (cancel = clock.after(limitMs, () => resolve(false))));
-  const done = (): boolean => true;
-  const isDone = await Promise.race([work.then(done, done), late]);
+  const isDone = await Promise.race([Promise.allSettled([work]).then(() => true), late]);
   cancel?.(); // or the timer would keep the process
   return isDone;
 }
