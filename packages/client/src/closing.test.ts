@@ -76,6 +76,7 @@ it('closes at once a client that connects to a broker which takes the connection
   await group.clock.advance(200);
   expect(await timeOf(group, () => group.client.close())).toBeLessThanOrEqual(20);
   await expect(group.run(asked, 20)).rejects.toMatchObject({ code: 'CLOSED' });
+  expect(group.broker.connectionCount).toBe(0);
 });
 
 it('waits, when it closes, for a commit that is under way', async () => {

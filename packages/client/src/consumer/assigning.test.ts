@@ -51,21 +51,26 @@ it('asks for stable offsets where it reads what is committed, and only there', a
 });
 
 it('fetches nothing of a partition before the callback that may seek has come to its end', async () => {
-  const group = await open();
+  const group = await open(2);
+  group.partitionsIn = () => [0, 1];
   const fetchedAt: number[] = [];
-  group.fetched = (_, offset) => {
-    fetchedAt.push(offset);
-    return offset === 5 ? { records: recordsFrom(5, 1) } : undefined;
+  let isPrepared = false;
+  group.fetched = (partition, offset) => {
+    if (partition === 0) fetchedAt.push(offset);
+    return partition === 0 && offset === 5 ? { records: recordsFrom(5, 1) } : undefined;
   };
   const consumer = group.client.consumer({
     groupId: 'g',
     topics: [letters],
     onPartitionsAssigned: async () => {
+      consumer.resume([{ topic: 't', partition: 1 }]); // has the fetcher look for what it may fetch
+      isPrepared = true;
       await new Promise<void>((resolve) => void group.clock.after(2_000, resolve));
       consumer.seek({ topic: 't', partition: 0, offset: 5 });
     },
   });
   const first = await group.run(consumer[Symbol.asyncIterator]().next());
   expect(first.value).toMatchObject({ offset: 5 });
+  expect(isPrepared).toBe(true);
   expect(fetchedAt[0]).toBe(5);
 });

@@ -1,4 +1,4 @@
-import { string, topic } from '@millrace/serde';
+import { string, topic, type Serde } from '@millrace/serde';
 import { afterEach, expect, it } from 'vitest';
 import type { ConsumerOptions } from './consumer-options.ts';
 import type { Consumer } from './consumer.ts';
@@ -8,6 +8,14 @@ import type { RecordOf } from '../records.ts';
 const letters = topic('t', { key: string, value: string });
 type Letter = RecordOf<typeof letters>;
 const groups: ScriptedGroup[] = [];
+const picky: Serde<string> = {
+  ...string,
+  deserialize: (bytes, context) => {
+    const text = string.deserialize(bytes, context);
+    if (text === '3') throw new Error('three is refused');
+    return text;
+  },
+};
 const manyRecords = 1_000;
 
 /** Each partition has one fetch of many records. */
@@ -144,4 +152,42 @@ it('ends at once when it is closed, whatever is decoded', async () => {
   expect(await group.run(records.next())).toEqual({ done: true, value: undefined });
   await group.run(closed);
   expect(group.committed).toEqual(['1: 0@2']); // the third was in hand
+});
+
+it('does not tell of an invalid record of a partition that is paused before it', async () => {
+  const { group, consumer } = await open(() => [0], {
+    onInvalid: 'fail',
+    topics: [topic('t', { key: string, value: picky })],
+  });
+  const records = consumer[Symbol.asyncIterator]();
+  await read(group, records, 3);
+  consumer.pause();
+  let outcome: string | undefined;
+  records.next().then(
+    () => (outcome = 'a record'),
+    (error: { code: string }) => (outcome = error.code),
+  );
+  await group.clock.advance(1_000);
+  expect(outcome).toBeUndefined();
+  consumer.resume();
+  await group.until(() => outcome !== undefined);
+  expect(outcome).toBe('INVALID_RECORD');
+});
+
+it('fetches no more ahead however often it pauses and resumes', async () => {
+  const { group, consumer } = await open(() => [0], { maxBufferedBytes: 1, maxBufferedRecords: 10 });
+  const asked: number[] = [];
+  group.fetched = (_, offset) => {
+    asked.push(offset);
+    return { records: recordsFrom(offset, 100) };
+  };
+  const batches = consumer.batches()[Symbol.asyncIterator]();
+  await group.run(batches.next());
+  for (let i = 0; i < 10; i++) {
+    consumer.pause();
+    consumer.resume();
+    expect((await group.run(batches.next())).value).toMatchObject({ firstOffset: 10 * (i + 1) });
+  }
+  await group.clock.advance(1_000);
+  expect(asked.length).toBeLessThanOrEqual(3);
 });

@@ -195,3 +195,26 @@ it('does not commit a batch while it is no member of the group, not in a transac
   await expect(group.run(work)).rejects.toMatchObject({ code: 'COMMIT_FAILED' });
   expect(group.committed).toEqual([]);
 });
+
+it('gives up a partition only when the commit that was under way is answered', async () => {
+  const group = open();
+  group.partitionsIn = (generationId) => (generationId === 1 ? [0] : []);
+  const client = await group.connect();
+  let answer: (() => void) | undefined;
+  group.broker.on(apis.offsetCommit, async (request) => {
+    await new Promise<void>((resolve) => (answer = resolve));
+    group.committed.push(`0@${request.topics[0]!.partitions[0]!.committedOffset}`);
+    return { topics: [{ name: 't', partitions: [{ partitionIndex: 0 }] }] };
+  });
+  const records = client.consumer({ groupId: 'g', topics: [letters] })[Symbol.asyncIterator]();
+  for (let i = 0; i < 2; i++) await group.run(records.next());
+  records.next().catch(() => {}); // ends by closing
+  await group.until(() => answer !== undefined);
+  group.isRebalancing = true;
+  await group.until(() => group.generationId === 2);
+  await group.clock.advance(10_000);
+  expect(group.generationId, 'it joins again when it has given the partition up').toBe(2);
+  answer!();
+  await group.until(() => group.generationId === 3, 1_000);
+  expect(group.committed).toEqual(['0@2']);
+});

@@ -85,7 +85,10 @@ it('looks for the end of a log for as long as its leader is away, as it fetches 
   expect(group.clock.monotonic() - since).toBeGreaterThanOrEqual(45_000);
 });
 
-it('drops the answer that was on its way when it was sought', async () => {
+it.each([
+  [0, 7],
+  [7, 0],
+])('drops the answer that was on its way when it was sought (from %i to %i)', async (from, to) => {
   const [group, consumer] = await open();
   let answer: () => void = () => {};
   let asked = 0;
@@ -95,9 +98,9 @@ it('drops the answer that was on its way when it was sought', async () => {
     const records = { partitionIndex: 0, highWatermark: 10, records: recordsFrom(fetchOffset, 1) };
     return { responses: [{ topic: 't', partitions: [records] }] };
   });
-  consumer.assign([{ ...place, offset: 0 }]);
+  consumer.assign([{ ...place, offset: from }]);
   await group.until(() => asked === 1);
-  consumer.seek({ ...place, offset: 7 });
+  consumer.seek({ ...place, offset: to });
   answer();
-  expect(await offsetsOf(group, consumer)).toEqual([7]);
+  expect(await offsetsOf(group, consumer)).toEqual([to]);
 });

@@ -13,3 +13,9 @@ it('doubles up to its maximum, give or take a fifth, and begins anew after a suc
   backoff.reset();
   expect(backoff.nextMs()).toBeLessThan(60);
 });
+
+it('spreads those who failed together over its two fifths', () => {
+  const waits = Array.from({ length: 100 }, (_, seed) => new Backoff(new SeededRandom(seed), 100, 1_000).nextMs());
+  expect(Math.min(...waits)).toBeLessThan(85);
+  expect(Math.max(...waits)).toBeGreaterThan(115);
+});

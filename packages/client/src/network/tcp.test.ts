@@ -199,3 +199,16 @@ it('tells why records were not delivered when their leader cannot be connected t
   const sent = producer.send(letters, { key: 'k', value: 'v' });
   await expect(group.run(sent)).rejects.toMatchObject({ code: 'DELIVERY_TIMEOUT', cause: { code: 'NETWORK_ERROR' } });
 });
+
+it('fails with acks 0 what the socket does not take within deliveryTimeoutMs, and bears that it takes it later', async () => {
+  const { group, network } = await open();
+  group.broker.on(apis.produce, () => 'lost');
+  const producer = group.client.producer({ acks: 0, deliveryTimeoutMs: 500 });
+  await group.run(producer.send(letters, { key: 'k', value: 'first' }));
+  network.holdBack('one:9092', true);
+  const sent = producer.send(letters, { key: 'k', value: 'x'.repeat(100_000) });
+  await expect(group.run(sent, 1_000)).rejects.toMatchObject({ code: 'DELIVERY_TIMEOUT' });
+  network.holdBack('one:9092', false);
+  await group.clock.advance(100);
+  expect(await group.run(producer.send(letters, { key: 'k', value: 'next' }))).toMatchObject({ offset: -1 });
+});

@@ -1,5 +1,6 @@
+import { readBatchHeader, RecordBatchWriter, validateBatch } from '@millrace/protocol';
 import { expect, it } from 'vitest';
-import { addToSequence } from './producer-batch.ts';
+import { addToSequence, ProducerBatch } from './producer-batch.ts';
 
 it('goes on from 0 after the highest sequence number', () => {
   const highest = 2 ** 31 - 1;
@@ -8,4 +9,18 @@ it('goes on from 0 after the highest sequence number', () => {
     0,
     2,
   ]);
+});
+
+it('changes no bytes that it has given away: a socket may still have to send them', () => {
+  const batch = new ProducerBatch('t', 0, 0, new RecordBatchWriter());
+  batch.writer.append(1, null, Buffer.from('v'));
+  batch.recordCount = 1;
+  batch.stamp({ producerId: 7, epoch: 0 }, 5);
+  const given = batch.encode('none', false, () => {});
+  const before = given.slice();
+  batch.stamp({ producerId: 7, epoch: 1 }, 0);
+  const stamped = batch.encode('none', false, () => {});
+  expect(given).toEqual(before);
+  validateBatch(stamped, 0);
+  expect(readBatchHeader(stamped, 0)).toMatchObject({ producerId: 7, producerEpoch: 1, baseSequence: 0 });
 });

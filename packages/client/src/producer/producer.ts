@@ -142,10 +142,8 @@ export class ClientTransactionalProducer implements TransactionalProducer {
   }
 
   transaction<R>(work: (transaction: Transaction) => Promise<R>): Promise<R> {
-    const before = this.#last;
-    const result = this.#turnAfter(before).then(() => this.#run(work));
-    // Also after one that did not wait to the end: the one that it waited for goes on.
-    this.#last = Promise.allSettled([before, result]);
+    const result = this.#turnAfter(this.#last).then(() => this.#run(work));
+    this.#last = result.catch(() => undefined); // the caller is told
     return result;
   }
 

@@ -61,6 +61,10 @@ export class ScriptedBroker implements InProcessEndpoint {
     this.#handlers.set(api.key, handler as unknown as Handler<ApiSchema>);
   }
 
+  get connectionCount(): number {
+    return this.#channels.size;
+  }
+
   /** Breaks every connection. */
   cutAll(): void {
     for (const channel of this.#channels) channel.close();
