@@ -169,6 +169,18 @@ it('closes when its signal aborts, and does not open with one that has', async (
   await expect(Broker.open({ data: 'memory', signal: abort.signal })).rejects.toThrow(/abort/);
 });
 
+it('does not open when its signal aborts on the way, tells why, and lets go of its directory and port', async () => {
+  const data = temporaryDirectory();
+  await using other = await Broker.open({ data: 'memory', listen: { port: 0 } });
+  const port = Number(other.address.split(':')[1]);
+  await other.close();
+  const abort = new AbortController();
+  const opening = Broker.open({ data, listen: { port }, signal: abort.signal });
+  abort.abort(new Error('changed my mind'));
+  await expect(opening).rejects.toThrow('changed my mind');
+  await (await Broker.open({ data, listen: { port } })).close();
+});
+
 it('counts what passes through it', async () => {
   await using test = await TestBroker.open();
   await test.createTopic('orders', { partitions: 3 });

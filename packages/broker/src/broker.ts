@@ -78,6 +78,7 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
    * @throws `UNKNOWN_TRANSACTION_STATE`: a later version has written to the directory
    * @throws `PORT_IN_USE`, `NETWORK_ERROR`: a listener's port is taken, or its host is none of this machine's
    * @throws `UNKNOWN_CONFIG`, `INVALID_CONFIG`: also for an option that cannot be what it is
+   * @throws the reason of `signal`, if it aborts before the broker is open
    */
   static async open(options: BrokerOptions): Promise<Broker> {
     const config = brokerConfigFrom(options.config ?? {});
@@ -107,8 +108,8 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
     const addresses: HostAndPort[] = [];
     for (const endpoint of this.#settings.endpoints) addresses.push(await this.#server.listen(endpoint));
     this.#addresses = addresses;
+    signal?.throwIfAborted();
     signal?.addEventListener('abort', this.#onAbort, { once: true });
-    if (signal?.aborted) this.#onAbort();
     this.#logger.info({ addresses, clusterId: this.clusterId }, 'the broker is open');
   }
 
@@ -163,7 +164,7 @@ export class Broker implements InProcessEndpoint, AsyncDisposable {
       await after.close();
       throw new BrokerClosedError(this.#failure);
     }
-    // From here on no request begins on the old one, so what it parks now it parks no more.
+    // Every request from here on begins on the new one: behind what the old one has parked and now answers, nothing comes.
     this.#core = after;
     before.stop();
     await before.close();
