@@ -106,6 +106,18 @@ it('refuses clients that write to an internal topic, and shows it to them as int
   expect(deleted.responses[0]?.errorCode).toBe(errorCodes.INVALID_TOPIC_EXCEPTION);
 });
 
+it('makes an internal topic once for any number of those who need it at once', async () => {
+  await using test = await TestBroker.open();
+  const clients = Array.from({ length: 5 }, () => TestBroker.over(test.broker).client);
+  const begun = clients.map((client, index) =>
+    client.request(apis.initProducerId, 4, { transactionalId: `tx-${index}`, transactionTimeoutMs: 60_000 }),
+  );
+  for (const { errorCode } of await Promise.all(begun)) expect(errorCode).toBe(0);
+  expect(test.broker.metrics().partitionCount).toBe(4);
+  const again = clients[0]!.request(apis.initProducerId, 4, { transactionalId: 'tx-4', transactionTimeoutMs: 60_000 });
+  expect(await again).toMatchObject({ errorCode: 0, producerEpoch: 1 }); // what was written is still known
+});
+
 describe('more offsets than fit one batch', () => {
   const partitionCount = 120;
   const config = { 'message.max.bytes': 2000 };

@@ -73,7 +73,6 @@ export class Topics implements Partitions {
   readonly #deletedListeners: Set<(topic: Topic) => void> = new Set<(topic: Topic) => void>();
   /** Changes of topics with one collision key happen one after the other. */
   readonly #changes: KeyedQueue = new KeyedQueue();
-  readonly #internalsUnderWay: Map<string, Promise<Topic>> = new Map<string, Promise<Topic>>();
   #partitionCount = 0;
   readonly #closedCleanly: boolean;
 
@@ -251,14 +250,10 @@ export class Topics implements Partitions {
   ensureInternalTopic(name: string, options: InternalTopicOptions): Promise<Topic> {
     const existing = this.#byName.get(name);
     if (existing !== undefined) return Promise.resolve(existing);
-    let underWay = this.#internalsUnderWay.get(name);
-    if (underWay === undefined) {
-      underWay = this.#changes
-        .run(name, () => this.#make(name, options.partitionCount, topicConfigsFrom(Object.entries(options.configs))))
-        .finally(() => this.#internalsUnderWay.delete(name));
-      this.#internalsUnderWay.set(name, underWay);
-    }
-    return underWay;
+    return this.#changes.run(name, async () => {
+      const configs = topicConfigsFrom(Object.entries(options.configs));
+      return this.#byName.get(name) ?? (await this.#make(name, options.partitionCount, configs));
+    });
   }
 
   /**
@@ -365,8 +360,6 @@ export class Topics implements Partitions {
   }
 
   async #make(name: string, partitionCount: number, configs: TopicConfigs): Promise<Topic> {
-    const existing = this.#byName.get(name);
-    if (existing !== undefined) return existing;
     this.#partitionCount += partitionCount;
     try {
       const topic = new TopicState(name, uuid(this.#options.random), [], configs);
