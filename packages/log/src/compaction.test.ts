@@ -85,24 +85,58 @@ it('keeps the sequence of an active producer through compaction and recovery', a
   expect(reopened.append(next, 'client').isDuplicate).toBe(false);
 });
 
-it('keeps the marker of a transaction for as long as a batch of it, or recovery would find it open', async () => {
-  const harness = newHarness({ deleteRetentionMs: 0 });
-  const log = await harness.open();
-  const producer = { producerId: 4, producerEpoch: 0 };
-  await harness.append(log, batch([{ key: 'a', value: '1' }], { ...producer, baseSequence: 0, isTransactional: true }));
-  log.appendTransactionMarker({ ...producer, coordinatorEpoch: 0, isCommit: true });
-  for (let round = 0; round < 3; round++) {
-    for (let i = 0; i < 10; i++) await harness.append(log, batch([{ key: 'a', value: `later ${i}` }]));
-    await harness.clock.advance(1);
-    await compact(harness, log);
-  }
-  forget(harness);
-  (harness.files as SimulatedFileSystem).killProcess();
+it.each([true, false])(
+  'keeps the marker of a transaction for as long as a batch of it, or recovery would find it open (commit %s)',
+  async (isCommit) => {
+    const harness = newHarness({ deleteRetentionMs: 0 });
+    const log = await harness.open();
+    const producer = { producerId: 4, producerEpoch: 0 };
+    await harness.append(
+      log,
+      batch([{ key: 'a', value: '1' }], { ...producer, baseSequence: 0, isTransactional: true }),
+    );
+    log.appendTransactionMarker({ ...producer, coordinatorEpoch: 0, isCommit });
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 10; i++) await harness.append(log, batch([{ key: 'a', value: `later ${i}` }]));
+      await harness.clock.advance(1);
+      await compact(harness, log);
+    }
+    forget(harness);
+    (harness.files as SimulatedFileSystem).killProcess();
 
-  const reopened = await harness.open();
-  expect((await readAll(reopened)).filter((record) => record.isControl)).toMatchObject([{ offset: 1, producerId: 4 }]);
-  expect(reopened.activeProducers[0]?.currentTransactionFirstOffset).toBe(-1);
-  expect(reopened.lastStableOffset).toBe(reopened.logEndOffset);
+    const reopened = await harness.open();
+    expect((await readAll(reopened)).filter((record) => record.isControl)).toMatchObject([
+      { offset: 1, producerId: 4 },
+    ]);
+    expect(reopened.activeProducers[0]?.currentTransactionFirstOffset).toBe(-1);
+    expect(reopened.lastStableOffset).toBe(reopened.logEndOffset);
+  },
+);
+
+it('puts nothing in place behind what retention was faster with: a tombstone must not go before what it deletes', async () => {
+  const harness = newHarness({ cleanupPolicy: 'compact,delete', retentionMs: -1 });
+  const log = await harness.open();
+  const fill = async (): Promise<void> => {
+    for (let i = 0; i < 60; i++) await harness.append(log, batch([{ key: `k${i % 3}`, value: `v${i}` }]));
+  };
+  await fill();
+  await compact(harness, log); // leaves small segments, which the next joins
+  await fill();
+  const before = await readAll(log);
+  const compactor = inlineCompactor(harness.files, harness.clock);
+  await compact(harness, log, {
+    ...compactor,
+    run: async (task) => {
+      const output = await compactor.run(task);
+      expect(output.cleaned.length).toBeGreaterThan(1);
+      await log.deleteRecordsBefore(output.cleaned[0]!.sourceBaseOffsets[1]!);
+      return output;
+    },
+  });
+  expect(log.logStartOffset).toBeGreaterThan(0);
+  expect(await readAll(log)).toEqual(before.filter(({ offset }) => offset >= log.logStartOffset));
+  await compact(harness, log);
+  expect((await readAll(log)).length).toBeLessThan(20);
 });
 
 it.each([1, 12, 13, 40])(
