@@ -17,10 +17,10 @@ it('changes no bytes that it has given away: a socket may still have to send the
   batch.recordCount = 1;
   batch.stamp({ producerId: 7, epoch: 0 }, 5);
   const given = batch.encode('none', false, () => {});
-  const before = given.slice();
+  const before = Uint8Array.from(given);
   batch.stamp({ producerId: 7, epoch: 1 }, 0);
   const stamped = batch.encode('none', false, () => {});
-  expect(given).toEqual(before);
+  expect(Uint8Array.from(given)).toEqual(before);
   validateBatch(stamped, 0);
   expect(readBatchHeader(stamped, 0)).toMatchObject({ producerId: 7, producerEpoch: 1, baseSequence: 0 });
 });

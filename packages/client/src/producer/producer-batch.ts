@@ -87,8 +87,8 @@ export class ProducerBatch {
       this.#writer = undefined;
       release(writer);
     } else if (!this.#isStamped) {
-      // Bytes that were handed to a socket must not change: it may not have sent them all yet.
-      this.#encoded = this.#encoded.slice();
+      // Bytes that were handed to a socket, or to a broker in this process, must not change. (A Buffer's own slice copies nothing.)
+      this.#encoded = Uint8Array.prototype.slice.call(this.#encoded);
       patchIdentity(this.#encoded, this.identity!, this.baseSequence);
     }
     this.#isStamped = true;
