@@ -1,6 +1,7 @@
 import { Broker } from '@millrace/broker';
 import { Client, type ConsumerRecord } from '@millrace/client';
 import { VirtualClock } from '@millrace/platform/simulated';
+import { string, topic } from '@millrace/serde';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { account, type Command } from '../examples/bank/account.ts';
 import { openCommandBus, type CommandBus } from './command-bus.ts';
@@ -93,6 +94,15 @@ describe('a command bus', () => {
     });
     await answer(command, { status: 'conflict', version: 2 });
     expect(await sent).toMatchObject({ status: 'conflict', version: 2 });
+  });
+
+  it('passes over what is no reply', async () => {
+    const garbage = topic(replies.name, { key: string, value: string });
+    const headers = { 'millrace-reply-to': 'x', 'millrace-request-id': '0' };
+    await producer.send(garbage, { key: 'a', value: '{', headers });
+    const sent = bus.send(account, 'a', { type: 'deposit', cents: 5 });
+    await answer(await next(), { status: 'conflict', version: 1 });
+    expect(await sent).toMatchObject({ status: 'conflict', version: 1 });
   });
 
   it('gives up after timeoutMs, and says with which id to ask again', async () => {

@@ -159,7 +159,9 @@ class Bus implements CommandBus {
   async #read(client: Client, offsets: Readonly<Record<number, number>>): Promise<void> {
     const { signal } = this.#closing;
     try {
-      for await (const { headers, value } of client.records(replies, { from: { offsets }, signal })) {
+      // The topic is everybody's: what is no reply was not meant for us, and must not deafen us.
+      const options = { from: { offsets }, onInvalid: 'skip', signal } as const;
+      for await (const { headers, value } of client.records(replies, options)) {
         if (headers.text(headerNames.replyTo) !== this.#busId) continue;
         this.#waiting.get(headers.text(headerNames.requestId) ?? '')?.resolve(value);
       }
