@@ -220,7 +220,9 @@ const steps: { readonly [K in Step['kind']]: (run: Run, step: StepOf<K>) => Prom
     await run.ended();
     if (losesPower) files.losePower({ random: new SeededRandom(seed) });
     else files.killProcess();
-    if (forgets) forgetAllButTheStart(run.harness);
+    // Where segments are deleted, the snapshot alone tells of their transactions. Where power was lost, a log without its other
+    // files passes for one that Kafka compacted, of which segments may end early.
+    if (forgets && !losesPower && run.log.logStartOffset === 0) forget(run.harness);
     run.log = await run.harness.open();
     const { logEndOffset } = run.log;
     expect(logEndOffset).toBeGreaterThanOrEqual(history.durableEnd);
@@ -231,9 +233,9 @@ const steps: { readonly [K in Step['kind']]: (run: Run, step: StepOf<K>) => Prom
 };
 
 /** Recovery must find producers, open transactions and those that were aborted in the segments themselves. */
-function forgetAllButTheStart({ files, directory }: LogHarness): void {
+function forget({ files, directory }: LogHarness): void {
   for (const name of files.list(directory)) {
-    if (!/\.log(\.|$)|^log-start-offset/.test(name)) files.remove(`${directory}/${name}`);
+    if (!/\.log(\.|$)/.test(name)) files.remove(`${directory}/${name}`);
   }
 }
 
