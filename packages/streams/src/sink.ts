@@ -74,7 +74,7 @@ export class SinkBusyError extends MillraceError {
   readonly retryAfterMs: number;
   constructor(options: { readonly retryAfterMs: number; readonly cause?: unknown }) {
     const { retryAfterMs, cause } = options;
-    const reason = cause === undefined ? '' : `: ${cause instanceof Error ? cause.message : String(cause)}`;
+    const reason = cause instanceof Error ? `: ${cause.message}` : '';
     super(`The sink is busy${reason}. Input pauses, and the batch is written again in ${retryAfterMs} ms.`, {
       context: { retryAfterMs },
       retriable: true,
