@@ -1,7 +1,14 @@
 import { silentLogger, type FileSystem, type Logger } from '@millrace/platform';
 import { attributesOf, type BatchHeader } from '@millrace/protocol';
 import { scanBatches, type ScannedBatch } from './batch-scan.ts';
-import { checkpoint, readCheckpoint, readWhole, replaceFiles, type FileContent } from './checkpoint-file.ts';
+import {
+  checkpoint,
+  readCheckpoint,
+  readWhole,
+  replaceFiles,
+  syncIfThere,
+  type FileContent,
+} from './checkpoint-file.ts';
 import { readEndMarker } from './control-batch.ts';
 import { CorruptLogError, InconsistentTopicIdError } from './errors.ts';
 import { offsetOfFileName, segmentFileName, suffixes } from './file-names.ts';
@@ -308,6 +315,9 @@ class Recovery {
       if (segment !== last) segment.unload();
     }
     for (const segment of scanned.slice(0, -1)) await segment.syncIndexes();
+    // The recovery point will lie there: when what is before it is deleted, the snapshot alone tells of the producers.
+    const snapshot = segmentFileName(this.#segments.at(-1)!.baseOffset, suffixes.snapshot);
+    await syncIfThere(this.#files, `${this.#directory}/${snapshot}`);
   }
 
   /** A crash may have taken what consumers have read (unless each commit was synced): a new epoch lets them find out. True: to be saved. */
