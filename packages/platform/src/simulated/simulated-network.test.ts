@@ -119,3 +119,12 @@ it('asks whether a connection is admitted, and tells once when it has closed', a
     'its client sees the end',
   ]);
 });
+
+it('owns what was written, and hands the receiver memory of its own', async () => {
+  const { clock, client, received } = await open(3);
+  const bytes = Buffer.from('as written');
+  client.write([bytes]);
+  bytes.fill('x');
+  await clock.advance(100);
+  expect(received.join('')).toBe('as written');
+});

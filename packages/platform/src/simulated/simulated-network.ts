@@ -192,8 +192,8 @@ class SimulatedConnection implements Connection {
     if (this.#isClosed) return;
     for (const part of parts) {
       if (part.length === 0) continue;
-      // A copy: the network owns what is under way, whatever becomes of the sender's memory.
-      for (const fragment of this.#network.fragments(part)) this.peer.#enqueue(fragment.slice());
+      // A copy (a Buffer's own `slice` is none): the network owns what is under way, whatever becomes of the sender's memory.
+      for (const fragment of this.#network.fragments(part)) this.peer.#enqueue(Uint8Array.from(fragment));
       this.#sentBytes += part.length;
     }
   }
