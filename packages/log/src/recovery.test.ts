@@ -227,22 +227,26 @@ it('makes its own name durable, if a start that was killed had only made it', as
   }
 });
 
-it('knows producers whose segments were deleted, where a process was killed before and power fails after', async () => {
-  const files = new SimulatedFileSystem();
-  const harness = new LogHarness({ files, config: { segmentBytes: 100, fileDeleteDelayMs: 0 } });
-  let log = await harness.open();
-  const producer = { producerId: 7, producerEpoch: 3, baseSequence: 0, isTransactional: true };
-  await harness.append(log, batch(['a'], producer));
-  log.append(batch(['b']), 'client'); // rolls: the snapshot of producers is in the page cache
-  files.killProcess();
-  await harness.settle();
-  log = await harness.open();
-  expect([log.logEndOffset, log.activeProducers.length]).toEqual([1, 1]);
-  await Promise.all([log.deleteRecordsBefore(1), harness.settle()]);
-  files.losePower();
-  log = await harness.open();
-  expect([log.logStartOffset, log.activeProducers]).toMatchObject([
-    1,
-    [{ producerId: 7, producerEpoch: 3, lastSequence: 0, currentTransactionFirstOffset: 0 }],
-  ]);
-});
+it.each(['', ', which took the snapshot'])(
+  'knows producers whose segments were deleted, after a crash%s, and power fails again',
+  async (what) => {
+    const files = new SimulatedFileSystem();
+    const harness = new LogHarness({ files, config: { segmentBytes: 100, fileDeleteDelayMs: 0 } });
+    let log = await harness.open();
+    const producer = { producerId: 7, producerEpoch: 3, baseSequence: 0, isTransactional: true };
+    await harness.append(log, batch(['a'], producer));
+    log.append(batch(['b']), 'client'); // rolls: the snapshot of producers is in the page cache
+    files.killProcess();
+    await harness.settle();
+    if (what !== '') files.remove(`${harness.directory}/00000000000000000001.snapshot`);
+    log = await harness.open();
+    expect([log.logEndOffset, log.activeProducers.length]).toEqual([1, 1]);
+    await Promise.all([log.deleteRecordsBefore(1), harness.settle()]);
+    files.losePower();
+    log = await harness.open();
+    expect([log.logStartOffset, log.activeProducers]).toMatchObject([
+      1,
+      [{ producerId: 7, producerEpoch: 3, lastSequence: 0, currentTransactionFirstOffset: 0 }],
+    ]);
+  },
+);

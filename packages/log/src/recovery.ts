@@ -13,7 +13,7 @@ import { readEndMarker } from './control-batch.ts';
 import { CorruptLogError, InconsistentTopicIdError } from './errors.ts';
 import { offsetOfFileName, segmentFileName, suffixes } from './file-names.ts';
 import { LeaderEpochs } from './leader-epochs.ts';
-import { checkpointNames } from './log-checkpoints.ts';
+import { checkpointNames, LogCheckpoints } from './log-checkpoints.ts';
 import type { LogConfig } from './log-config.ts';
 import { readProducerSnapshot } from './producer-snapshot.ts';
 import { ProducerState } from './producer-state.ts';
@@ -236,10 +236,18 @@ class Recovery {
     this.#producersUpTo = Math.max(this.#producersUpTo, this.#endOffset);
   }
 
+  /** As rolling does: the crash may have taken it, and when the segments before are deleted it alone tells of their producers. */
+  #snapshotAt(offset: number): void {
+    const path = `${this.#directory}/${segmentFileName(offset, suffixes.snapshot)}`;
+    if (readProducerSnapshot(this.#files, path) !== undefined) return;
+    new LogCheckpoints(this.#files, this.#directory, this.#options).writeSnapshot(this.#producers, offset);
+  }
+
   /** Reads a whole segment, cuts it where it is damaged. False: nothing may follow it. */
   async #scan(index: number, recoveryPoint: number): Promise<boolean> {
     const segment = this.#segments[index]!;
     segment.resetIndexes();
+    if (index > 0) this.#snapshotAt(segment.baseOffset);
     this.#endOffset = Math.max(this.#endOffset, segment.baseOffset);
     const { indexIntervalBytes } = this.#options.config;
     const end = await scanBatches(segment.file(), { from: 0, to: segment.sizeBytes, checksCrc: true }, (batch) => {
@@ -315,7 +323,7 @@ class Recovery {
       if (segment !== last) segment.unload();
     }
     for (const segment of scanned.slice(0, -1)) await segment.syncIndexes();
-    // The recovery point will lie there: when what is before it is deleted, the snapshot alone tells of the producers.
+    // The recovery point will lie there.
     const snapshot = segmentFileName(this.#segments.at(-1)!.baseOffset, suffixes.snapshot);
     await syncIfThere(this.#files, `${this.#directory}/${snapshot}`);
   }
