@@ -138,8 +138,9 @@ class View<K, V> implements RedisView<K, V> {
     ended: AbortSignal,
     onWait: (what: string) => void,
   ): Promise<RedisAnswer<V | undefined>> {
-    const keyBytes = this.#options.key.serialize(key, this.#keyContext);
-    const hash = this.#hash(partitionOf(keyBytes, this.#partitionCount));
+    const { key: keySerde } = this.#options;
+    const keyBytes = keySerde.serialize(key, this.#keyContext);
+    const hash = this.#hash(partitionOf(keySerde.partitionBytes?.(keyBytes) ?? keyBytes, this.#partitionCount));
     for (let attempt = 1; ; attempt++) {
       const [offset, building, timestamp, positions, row] = await this.#command(() =>
         this.#redis.hmgetBuffer(

@@ -1,6 +1,6 @@
 import { partitionOf } from '@millrace/client/bytes';
 import { VirtualClock } from '@millrace/platform/simulated';
-import { json, string } from '@millrace/serde';
+import { json, recordHeaders, string, windowed } from '@millrace/serde';
 import { openView, redis as redisBackend, type RedisViewOptions } from '@millrace/stores/redis';
 import type { BackendStore, StateStoreBackend } from '@millrace/streams/state';
 import { Redis } from 'ioredis';
@@ -55,6 +55,19 @@ describe.runIf(available('redis'))('a view on a store in Redis', () => {
     }
     expect(await view.get('\0f')).toEqual({ value: 5, timestampMs: 7, asOfMs: 1005 });
     expect(await view.get('nobody')).toMatchObject({ value: undefined, timestampMs: undefined });
+  });
+
+  it('finds a window in the partition of its key', async () => {
+    const owners = await stores('windows');
+    const key = windowed(string, { sizeMs: 10 });
+    const windows = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ key: name, window: { startMs: 10, endMs: 20 } }));
+    for (const window of windows) {
+      const bytes = key.serialize(window, { topic: 't', part: 'key', headers: recordHeaders([]) });
+      const commit = commitOf(0, 0, 1, { [Buffer.from(bytes).toString()]: '1' });
+      await ownerOf(owners, window.key).commit(commit);
+    }
+    await using view = await openView({ ...optionsOf('windows'), key });
+    for (const window of windows) expect(await view.get(window)).toMatchObject({ value: 1 });
   });
 
   it('reads all rows, or those of a range, bounds included, and never a mark', async () => {
