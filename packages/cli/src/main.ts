@@ -27,7 +27,7 @@ program
   .requiredOption('--data <dir>', 'where it keeps its data')
   .option('--host <host>', 'address to listen on', '127.0.0.1')
   .option('--port <n>', 'port to listen on, 0 for a free one', port, 9092)
-  .option('--advertised <host:port>', 'what clients are told to connect to')
+  .option('--advertised <host:port>', 'what clients are told to connect to; needed with --host 0.0.0.0')
   .option('--http-port <n>', 'serve /metrics (Prometheus) and /health there', port)
   .option('--tls-cert <file>', 'listen with TLS: its certificate (PEM)')
   .option('--tls-key <file>', 'and its private key')

@@ -51,8 +51,8 @@ export function protobuf(message: object): Serde<object> {
     },
     deserialize(data, context) {
       try {
-        // A copy: fields of bytes are views, and would keep the whole fetch in memory.
-        const decoded = codec.decode(data.slice());
+        // A copy (a Buffer's own slice is none): fields of bytes are views, and would keep the whole fetch in memory.
+        const decoded = codec.decode(Uint8Array.prototype.slice.call(data));
         return codec.toObject === undefined ? decoded : withDefaults(codec.toObject(decoded, conversion), decoded);
       } catch (cause) {
         throw new UndecodableError(name, cause instanceof Error ? cause.message : String(cause), context, cause);
