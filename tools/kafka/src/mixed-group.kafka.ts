@@ -5,6 +5,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { kafkaClassPath } from './distribution.ts';
 
+const ascending = (a: number, b: number): number => a - b;
 const letters = topic('letters', { key: string, value: string, numPartitions: 6 });
 
 it("shares partitions in one cooperative-sticky group with Kafka's own consumers, whoever leads and leaves", async () => {
@@ -43,7 +44,7 @@ it("shares partitions in one cooperative-sticky group with Kafka's own consumers
     const look = async (): Promise<unknown> => {
       const [group] = await client.admin.describeConsumerGroups(['mixed']);
       const shares = group!.members.map(({ assignment }) => assignment.map(({ partition }) => partition));
-      return [group!.state, shares.map(({ length }) => length).toSorted(), shares.flat().toSorted()];
+      return [group!.state, shares.map(({ length }) => length).toSorted(ascending), shares.flat().toSorted(ascending)];
     };
     // A JVM takes seconds to begin, and a cooperative rebalance has two rounds.
     await expect.poll(look, { timeout: 40_000, interval: 100 }).toEqual(['Stable', counts, [0, 1, 2, 3, 4, 5]]);
