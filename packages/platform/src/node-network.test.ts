@@ -51,6 +51,23 @@ it('names a port in use, and a port where nobody listens', async () => {
 const pem = (name: string): Buffer =>
   readFileSync(new URL(`../../broker/fixtures/localhost-${name}.pem`, import.meta.url));
 
+it('closes a connection whose TLS handshake takes too long', async () => {
+  let gone = (): void => {};
+  const isGone = new Promise<void>((resolve) => (gone = resolve));
+  const listener = await network.listen(
+    {
+      host: '127.0.0.1',
+      port: 0,
+      tls: { key: pem('key'), cert: pem('cert'), handshakeTimeout: 50 },
+      admit: () => gone,
+    },
+    () => expect.unreachable('it has said nothing'),
+  );
+  const silent = connectTcp({ host: '127.0.0.1', port: listener.port }).resume();
+  await Promise.all([isGone, new Promise((resolve) => silent.once('close', resolve))]);
+  await listener.close();
+});
+
 it.each([
   ['plain', undefined],
   ['TLS', { key: pem('key'), cert: pem('cert') }],

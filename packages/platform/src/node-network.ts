@@ -15,7 +15,7 @@ async function listen(options: ListenOptions, accept: (connection: Connection) =
   const server: Server = tls
     ? (await import('node:tls')).createServer(tls, onSocket)
     : createServer({ noDelay: true }, onSocket);
-  server.on('tlsClientError', () => {}); // a failed handshake costs its own connection, which Node has closed
+  server.on('tlsClientError', (_error, socket) => socket.destroy()); // one that takes too long is left open by Node
   if (admit !== undefined) {
     server.prependListener('connection', (socket) => {
       const closed = admit(addressOf(socket));
