@@ -337,6 +337,33 @@ it('sets a second stray directory of one name aside beside the first', async () 
   expect(await test.fetch('lost-0-stray', 0, { partition: 2 })).toMatchObject({ errorCode: 0, highWatermark: 0 });
 });
 
+it('sets stray directories of the longest names aside, under as much of the name as fits', async () => {
+  const files = new SimulatedFileSystem();
+  const names = [
+    `${'a'.repeat(247)}-0`, // 255 bytes with what is added
+    `${'a'.repeat(248)}-0`, // all but the partition is the same once it is cut
+    `${'b'.repeat(249)}-10000`, // the longest that a partition can have
+    `${'é'.repeat(126)}-7`, // bytes count, not characters
+    `c-${'1'.repeat(253)}`,
+  ];
+  for (const name of names) {
+    files.makeDirectory(`/data/${name}`);
+    write(files, `/data/${name}/00000000000000000000.log`, 0, Buffer.from('records'));
+  }
+  await using broker = await openOn(files);
+  expect(broker.metrics().partitionCount).toBe(0);
+  const aside = files.list('/data').filter((name) => /^[abcé]/.test(name));
+  expect(aside.toSorted()).toEqual([
+    `${'a'.repeat(245)}-0.2-stray`,
+    `${'a'.repeat(247)}-0-stray`,
+    `${'b'.repeat(243)}-10000-stray`,
+    `c-${'1'.repeat(247)}-stray`,
+    `${'é'.repeat(123)}-7-stray`,
+  ]);
+  for (const name of aside)
+    expect(contentOf(files, `/data/${name}/00000000000000000000.log`).toString()).toBe('records');
+});
+
 it('removes what a deletion left, and nothing else whose name ends so', async () => {
   const files = new SimulatedFileSystem();
   files.makeDirectory('/data/orders-0.01234567-89ab-4def-8123-456789abcdef-delete');

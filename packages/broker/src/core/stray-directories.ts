@@ -20,7 +20,7 @@ export function clearStrays(options: {
     }
     if (expected.has(name) || !/^.+-\d+$/.test(name) || files.stat(path)?.kind !== 'directory') continue;
     if (hasRecords(files, path)) {
-      const aside = freeName(files, path);
+      const aside = freeName(files, directory, name);
       files.rename(path, aside);
       logger.warn({ directory: path, aside }, 'a partition directory belongs to no topic; it was set aside');
     } else {
@@ -30,10 +30,21 @@ export function clearStrays(options: {
   }
 }
 
-/** One of that name may lie there from another time. Whatever the number, no partition has such a name. */
-function freeName(files: FileSystem, path: string): string {
-  let free = `${path}-stray`;
-  for (let number = 2; files.stat(free) !== undefined; number++) free = `${path}.${number}-stray`;
+/**
+ * One of that name may lie there from another time. Whatever the number, no partition has such a name. A file name has at most
+ * 255 bytes: of a long topic the beginning must do.
+ */
+function freeName(files: FileSystem, directory: string, name: string): string {
+  const partition = /-\d{1,10}$/.exec(name)?.[0] ?? '';
+  const topic = name.slice(0, name.length - partition.length);
+  const numbered = (number: string): string => {
+    const rest = `${partition}${number}-stray`;
+    let beginning = topic;
+    while (Buffer.byteLength(beginning) + rest.length > 255) beginning = beginning.slice(0, -1);
+    return `${directory}/${beginning}${rest}`;
+  };
+  let free = numbered('');
+  for (let number = 2; files.stat(free) !== undefined; number++) free = numbered(`.${number}`);
   return free;
 }
 
