@@ -1,4 +1,4 @@
-import { nodePlatform, type Connection, type Network } from '@millrace/platform';
+import { nodePlatform, type Connection, type ListenOptions, type Network } from '@millrace/platform';
 import { SeededRandom, SimulatedNetwork, VirtualClock } from '@millrace/platform/simulated';
 import { apis, encodeRequest } from '@millrace/protocol';
 import { describe, expect, it } from 'vitest';
@@ -120,10 +120,12 @@ describe('a connection', () => {
   it('gets the answers of one turn in one write', async () => {
     const clock = new VirtualClock();
     const run = onVirtualTime(clock);
+    let admit: ListenOptions['admit'];
     let accept: (connection: Connection) => void = () => {};
     const network: Network = {
       connect: () => Promise.reject(new Error('nobody connects')),
-      listen: (_options, accepting) => {
+      listen: (options, accepting) => {
+        admit = options.admit;
         accept = accepting;
         return Promise.resolve({ port: 9092, close: () => Promise.resolve() });
       },
@@ -132,18 +134,24 @@ describe('a connection', () => {
     const test = await run(TestBroker.open({ platform, listen: { port: 9092 } }));
     const writes: number[] = [];
     let receive: (chunk: Uint8Array) => void = () => {};
-    let close: () => void = () => {};
+    let closed: () => void = () => {};
+    const remoteAddress = 'client:1';
+    const release = admit?.(remoteAddress);
+    const close = (): void => {
+      closed();
+      release?.();
+    };
     accept({
-      remoteAddress: 'client:1',
+      remoteAddress,
       onData: (listener) => (receive = listener),
       onDrain() {},
-      onClose: (listener) => (close = listener),
+      onClose: (listener) => (closed = listener),
       write: (parts) => void writes.push(parts.length),
       bufferedBytes: 0,
       pause() {},
       resume() {},
-      end: () => close(),
-      destroy: () => close(),
+      end: close,
+      destroy: close,
     });
     for (const correlationId of [1, 2, 3]) {
       const frame = encodeRequest(apis.metadata, 9, { correlationId, clientId: 'raw' }, { topics: [] });

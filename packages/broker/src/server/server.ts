@@ -29,7 +29,7 @@ export class Server {
   readonly #config: BrokerConfig;
   readonly #host: SessionHost;
   readonly #sessions: Set<Session> = new Set<Session>();
-  readonly #countByAddress: Map<string, number> = new Map<string, number>();
+  readonly #countByHost: Map<string, number> = new Map<string, number>();
   readonly #listeners: NetworkListener[] = [];
   #advertised: { readonly host: string; readonly port: number } | undefined;
   #socketCount = 0;
@@ -78,8 +78,10 @@ export class Server {
       endpoint.tls === undefined
         ? undefined
         : { handshakeTimeout: this.#config['connection.failed.handshake.timeout.ms'], ...endpoint.tls };
-    const listener = await this.#network.listen({ port: endpoint.port, host: endpoint.host, tls }, (connection) =>
-      this.#accept(connection, advertised),
+    const admit = (remoteAddress: string): (() => void) | undefined => this.#admit(remoteAddress);
+    const listener = await this.#network.listen(
+      { port: endpoint.port, host: endpoint.host, tls, admit },
+      (connection) => this.#accept(connection, advertised),
     );
     advertised = { ...advertised, port: endpoint.advertised.port ?? listener.port };
     this.#advertised ??= advertised;
@@ -140,19 +142,32 @@ export class Server {
     for (const session of this.#sessions) session.destroy();
   }
 
-  #accept(connection: Connection, advertised: { readonly host: string; readonly port: number }): void {
-    const address = addressOf(connection);
-    const fromAddress = this.#countByAddress.get(address) ?? 0;
+  /** Counts a connection from before its handshake on. Gives what counts it no more; undefined: there are too many. */
+  #admit(remoteAddress: string): (() => void) | undefined {
+    const host = hostOf(remoteAddress);
+    const fromHost = this.#countByHost.get(host) ?? 0;
     const isFull = this.#socketCount >= this.#config['max.connections'];
-    if (this.#isClosed || isFull || fromAddress >= this.#config['max.connections.per.ip']) {
+    if (this.#isClosed || isFull || fromHost >= this.#config['max.connections.per.ip']) {
       this.traffic.refusedCount++;
-      connection.destroy();
       const limit = isFull ? 'max.connections' : 'max.connections.per.ip';
-      if (!this.#isClosed) this.#logger.warn({ client: connection.remoteAddress, limit }, 'a connection was refused');
-      return;
+      if (!this.#isClosed) this.#logger.warn({ client: remoteAddress, limit }, 'a connection was refused');
+      return undefined;
     }
     this.#socketCount++;
-    this.#countByAddress.set(address, fromAddress + 1);
+    this.#countByHost.set(host, fromHost + 1);
+    return () => {
+      this.#socketCount--;
+      const left = this.#countByHost.get(host)! - 1;
+      if (left > 0) this.#countByHost.set(host, left);
+      else this.#countByHost.delete(host);
+    };
+  }
+
+  #accept(connection: Connection, advertised: { readonly host: string; readonly port: number }): void {
+    if (this.#isClosed) {
+      connection.destroy(); // its handshake took longer
+      return;
+    }
     let session: Session | undefined;
     const transport = new SocketTransport(connection, {
       maxFrameBytes: this.#config['socket.request.max.bytes'],
@@ -168,13 +183,6 @@ export class Server {
 
   #onSessionClosed(session: Session, reason: Error | undefined): void {
     this.#sessions.delete(session);
-    if (!session.isLocal) {
-      this.#socketCount--;
-      const address = session.clientHost.slice(1);
-      const left = (this.#countByAddress.get(address) ?? 1) - 1;
-      if (left > 0) this.#countByAddress.set(address, left);
-      else this.#countByAddress.delete(address);
-    }
     if (reason !== undefined) {
       this.#logger.info({ client: session.clientHost, reason: reason.message }, 'a connection broke');
     }
@@ -271,6 +279,7 @@ export class Server {
   }
 }
 
-function addressOf(connection: Connection): string {
-  return connection.remoteAddress.slice(0, connection.remoteAddress.lastIndexOf(':'));
+/** Without its port. */
+function hostOf(remoteAddress: string): string {
+  return remoteAddress.slice(0, remoteAddress.lastIndexOf(':'));
 }
