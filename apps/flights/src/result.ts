@@ -1,13 +1,22 @@
 /** Reads the result back, and what of it is worth a look. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Client } from '@millrace/client';
 import { lastFlights } from './counts.ts';
 import { airportDelays, flights, type AirportDay } from './topics.ts';
 
-/** The last value of each key. */
+/** The last value of each key, when no transaction is open on the topic. */
 export async function readResult(client: Client): Promise<ReadonlyMap<string, AirportDay>> {
+  // Apache Kafka shows the positions of a commit before each topic shows the records of it.
+  while (!(await isSettled(client))) await pause(20);
   const rows = new Map<string, AirportDay>();
   for await (const { key, value } of client.records(airportDelays, { to: 'end' })) rows.set(key, value);
   return rows;
+}
+
+async function isSettled({ admin }: Client): Promise<boolean> {
+  const ends = await admin.listOffsets(airportDelays.name, 'latest');
+  const stable = await admin.listOffsets(airportDelays.name, 'latest', { isolationLevel: 'read_committed' });
+  return stable.every(({ offset }, i) => offset >= ends[i]!.offset);
 }
 
 export interface AirportSummary {

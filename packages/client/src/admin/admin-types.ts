@@ -1,6 +1,7 @@
 import type { TopicConfig } from '@millrace/serde';
 import type { Position, TopicPartition } from '../positions.ts';
 import type { PartitionLag } from '../consumer/consumer.ts';
+import type { IsolationLevel } from '../consumer/consumer-options.ts';
 
 /**
  * Named as in Java's `Admin`. A call fails as a whole, with the first error, which names its topic or group.
@@ -25,10 +26,14 @@ export interface Admin {
   createPartitions(topic: string, totalCount: number): Promise<void>;
   /** Deletes all records before these positions. @throws `OFFSET_OUT_OF_RANGE`, `POLICY_VIOLATION` (the topic is only compacted) */
   deleteRecords(before: readonly Position[]): Promise<void>;
-  /** Of all partitions. By time: the first record that is as late; where there is none, the end of the log. */
+  /**
+   * Of all partitions. By time: the first record that is as late; where there is none, the end of the log. With `isolationLevel:
+   * 'read_committed'` (default `'read_uncommitted'`, as in Java's admin) a partition ends before its first open transaction.
+   */
   listOffsets(
     topic: string,
     at: 'earliest' | 'latest' | { readonly timestampMs: number },
+    options?: { readonly isolationLevel?: IsolationLevel | undefined },
   ): Promise<readonly Position[]>;
 
   describeConfigs(topic: string): Promise<Readonly<Record<string, string | null>>>;

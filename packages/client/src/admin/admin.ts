@@ -1,5 +1,6 @@
 import type { TopicConfig } from '@millrace/serde';
 import { apis, errorCodes } from '@millrace/protocol';
+import type { IsolationLevel } from '../consumer/consumer-options.ts';
 import { listOffsets, offsetAt } from '../consumer/list-offsets.ts';
 import { KafkaError } from '../kafka-error.ts';
 import type { ClusterClient } from '../network/cluster-client.ts';
@@ -57,13 +58,14 @@ export class ClientAdmin implements Admin {
   async listOffsets(
     topic: string,
     at: 'earliest' | 'latest' | { readonly timestampMs: number },
+    options: { readonly isolationLevel?: IsolationLevel | undefined } = {},
   ): Promise<readonly Position[]> {
     const { partitions } = await this.#cluster.topic(topic);
     const ask = (timestamp: number): Promise<readonly Position[]> =>
       listOffsets(
         this.#cluster,
         partitions.map(({ partition }) => ({ topic, partition, timestamp })),
-        'read_uncommitted',
+        options.isolationLevel ?? 'read_uncommitted',
       );
     if (typeof at === 'string') return await ask(offsetAt[at]);
     const found = await ask(at.timestampMs);

@@ -93,6 +93,27 @@ export const transactionCases: readonly ClientCase[] = [
     },
   },
   {
+    name: 'a partition ends before an open transaction for those who read what is committed',
+    async run(context) {
+      const client = await context.connect();
+      const half = topic(context.name('half'), { value: string, numPartitions: 1 });
+      await client.admin.createTopics([half]);
+      await client.producer().send(half, [{ value: 'a' }, { value: 'b' }]);
+      const producer = client.transactionalProducer({ transactionalId: context.name('half') });
+      const ends = async (): Promise<readonly number[]> => {
+        const all = await client.admin.listOffsets(half.name, 'latest');
+        const stable = await client.admin.listOffsets(half.name, 'latest', { isolationLevel: 'read_committed' });
+        return [all[0]!.offset, stable[0]!.offset];
+      };
+      await producer.transaction(async (transaction) => {
+        await transaction.send(half, { value: 'c' });
+        assert.deepEqual(await ends(), [3, 2]);
+      });
+      const settled = await eventually(ends, ([all, stable]) => all === stable);
+      assert.deepEqual(settled, [4, 4]); // the end of the transaction has an offset too
+    },
+  },
+  {
     name: 'reading, writing and committing offsets in transactions gives each input once, aborts included',
     async run(context) {
       const client = await context.connect();
