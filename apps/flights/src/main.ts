@@ -31,7 +31,7 @@ async function main(options: Options): Promise<void> {
   console.log(heading('The pipeline'));
   console.log(topology.describe('text'));
 
-  const startedAtMs = Date.now();
+  const startedAtMs = performance.now();
   const before = await processedCount(client, topology.applicationId);
   if (before > 0) console.log(`${number(before)} flights were processed before: going on from there`);
   console.log(heading(`${number(data.length)} flights, in the order in which they landed`));
@@ -47,7 +47,7 @@ async function main(options: Options): Promise<void> {
   if (stopping.signal.aborted) return;
 
   const processed = (await processedCount(client, topology.applicationId)) - before;
-  const seconds = (Date.now() - startedAtMs) / 1000;
+  const seconds = (performance.now() - startedAtMs) / 1000;
   const result = await readResult(client);
   console.log(heading('The ten worst airports, of those with at least 50 flights'));
   console.log(airportTable(worstAirports(result.values(), { count: 10, minFlights: 50 })));

@@ -1,9 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '@millrace/client';
+import getPort from 'get-port';
 import { Supervised, spawnScript } from './supervised.ts';
 import { sleep } from './waiting.ts';
 
@@ -44,7 +43,10 @@ export class Scene implements AsyncDisposable {
   }
 
   static async open(): Promise<Scene> {
-    return new Scene(mkdtempSync(join(tmpdir(), 'millrace-chaos-')), `127.0.0.1:${await freePort()}`);
+    return new Scene(
+      mkdtempSync(join(tmpdir(), 'millrace-chaos-')),
+      `127.0.0.1:${await getPort({ host: '127.0.0.1' })}`,
+    );
   }
 
   add(one: Supervised): Supervised {
@@ -130,14 +132,4 @@ function shuffled<T>(items: readonly T[]): T[] {
     [result[i], result[j]] = [result[j]!, result[i]!];
   }
   return result;
-}
-
-/** A port that nobody listened on a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { SeededRandom } from '@millrace/platform/simulated';
+import getPort from 'get-port';
 import { attacks, burst, type Attack, type Target } from './attacks.ts';
 import { BrokerProcess } from './broker-process.ts';
-import { freePort } from './free-port.ts';
 import { HealthyClient } from './healthy-client.ts';
 
 const mib = 1 << 20;
@@ -67,7 +67,7 @@ export async function fuzz({ frames, seed, patienceMs, onRound }: FuzzOptions): 
     const configFile = join(directory, 'config.json');
     writeFileSync(configFile, JSON.stringify(config));
     const data = join(directory, 'data');
-    const httpPort = await freePort();
+    const httpPort = await getPort({ host: '127.0.0.1' });
     await using broker = await BrokerProcess.start(
       `--data ${data} --port 0 --http-port ${httpPort} --config ${configFile} --log-level error`.split(' '),
     );

@@ -1,10 +1,10 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import getPort from 'get-port';
 import { kafkaClassPath } from './distribution.ts';
 
 /** One node of Apache Kafka (KRaft, broker and controller in one), on a free port, in a directory of its own. */
@@ -26,7 +26,7 @@ export class KafkaServer {
     const classPath = await kafkaClassPath();
     const directory = mkdtempSync(join(tmpdir(), 'millrace-kafka-'));
     const dataDirectory = join(directory, 'data');
-    const [port, controllerPort] = await Promise.all([freePort(), freePort()]);
+    const [port, controllerPort] = await Promise.all([getPort({ host: '127.0.0.1' }), getPort({ host: '127.0.0.1' })]);
     const config = join(directory, 'server.properties');
     const settings: Record<string, string | number> = {
       'process.roles': 'broker,controller',
@@ -118,15 +118,4 @@ async function java(classPath: string, mainClass: string, args: readonly string[
     { maxBuffer: 64 << 20, timeout: 120_000 },
   );
   return stdout;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

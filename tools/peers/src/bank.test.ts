@@ -7,10 +7,10 @@ import { fileURLToPath } from 'node:url';
 import { account, startService, type AccountEvent, type Balance, type Transfer } from '@millrace/bank';
 import { Client } from '@millrace/client';
 import { SeededRandom } from '@millrace/platform/simulated';
+import getPort from 'get-port';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { available } from './services/availability.ts';
-import { freePort } from './services/free-port.ts';
 import { startRedis, type RedisServer } from './services/redis.ts';
 import { ServiceProcess } from './services/service-process.ts';
 
@@ -234,7 +234,7 @@ describe.runIf(available('redis'))('the bank, with its state in Redis', () => {
           args: [cli, 'broker', '--data', dataDirectory, '--port', String(port)],
           readyWhen: /listening on/,
         });
-      const port = await freePort();
+      const port = await getPort({ host: '127.0.0.1' });
       let broker = await start(port);
       try {
         const brokerAddress = `127.0.0.1:${port}`;

@@ -290,6 +290,7 @@ export function brokerConfigFrom(given: Readonly<Record<string, string | number 
     if (!Object.hasOwn(brokerConfigDefinitions, name)) throw new UnknownConfigError(name, nearest(name));
     values[name] = parseConfigValue(name, brokerConfigDefinitions[name as BrokerConfigName], value);
   }
+  // The compiler cannot follow: each name of the interface has a definition, and each value is of its definition's type.
   return values as unknown as BrokerConfig;
 }
 

@@ -1,6 +1,7 @@
 import type { Client } from '@millrace/client';
+import getPort from 'get-port';
 import { Redis } from 'ioredis';
-import { freePort, killing, pausing, Scene, strikeAll, type ChaosReport } from '../scene.ts';
+import { killing, pausing, Scene, strikeAll, type ChaosReport } from '../scene.ts';
 import { spawnCommand, spawnWorker, Supervised } from '../supervised.ts';
 import { sleep, until } from '../waiting.ts';
 import { checkClicks, checkRedis } from './check-clicks.ts';
@@ -26,7 +27,7 @@ const pauseMs = 8000;
 export async function redisChaos(options: RedisChaosOptions): Promise<ChaosReport> {
   await using scene = await Scene.open();
   const { address } = scene;
-  const redisPort = await freePort();
+  const redisPort = await getPort({ host: '127.0.0.1' });
   const redisUrl = `redis://127.0.0.1:${redisPort}`;
   // Without persistence: started again, it is empty.
   const server = scene.add(

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { freePort } from './free-port.ts';
+import getPort from 'get-port';
 import { ServiceProcess } from './service-process.ts';
 
 /** A real PostgreSQL with an empty database of its own. */
@@ -34,7 +34,7 @@ export async function startPostgres(): Promise<PostgresServer> {
     ['-D', join(directory, 'data'), '-U', 'millrace', '-A', 'trust', '--no-sync', '-E', 'UTF8', '--locale=C'],
     { cwd: '/', ...user },
   );
-  const port = await freePort();
+  const port = await getPort({ host: '127.0.0.1' });
   const launch = (): Promise<ServiceProcess> =>
     ServiceProcess.start({
       command: join(binaries, 'postgres'),

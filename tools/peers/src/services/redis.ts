@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import getPort from 'get-port';
 import type { Redis } from 'ioredis';
-import { freePort } from './free-port.ts';
 import { ServiceProcess } from './service-process.ts';
 
 /** A real `redis-server` of one node, without persistence unless the config says otherwise. */
@@ -42,7 +42,7 @@ export async function startRedis(config: Readonly<Record<string, string | number
     });
   };
 
-  let port = await freePort();
+  let port = await getPort({ host: '127.0.0.1' });
   let service: ServiceProcess;
   for (let attempt = 0; ; attempt++) {
     try {
@@ -50,7 +50,7 @@ export async function startRedis(config: Readonly<Record<string, string | number
       break;
     } catch (error) {
       if (attempt === 2) throw error; // the port was taken twice in between: something else is wrong
-      port = await freePort();
+      port = await getPort({ host: '127.0.0.1' });
     }
   }
   let isStopped = false;

@@ -4,7 +4,7 @@ import { counts, plain, transactional } from '../topics.ts';
 import { brokerAddress, type World } from '../world.ts';
 
 /** Every record of both topics, exactly once: by way of a repartition topic and a store with a changelog. */
-export const counting: Topology = (() => {
+const counting: Topology = (() => {
   const builder = new StreamsBuilder('counting');
   builder
     .stream(plain)
