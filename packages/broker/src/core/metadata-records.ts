@@ -1,7 +1,7 @@
 import { fieldsOf, messageField, numberOf, textField, textOf, varintField } from './protobuf-wire.ts';
 
 /**
- * The records of `__cluster_metadata-0`, as `cluster-metadata.proto` has them (a test compares the two). Coded by hand: what would do it
+ * The records of `__cluster_metadata-0`, as `cluster-metadata.proto` has them (a test compares the two). Coded by hand on its fields: what would do it
  * from the `.proto` costs the start of every broker more than all else.
  */
 export type MetadataKey =
